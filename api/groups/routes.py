@@ -78,10 +78,14 @@ def get_group(query: dict[str, Any], group_key: str) -> Response:
 def flush_group(group_key: str) -> Response:
     """Flush a group now.
 
-    Its summary is accepted before the answer; nothing waits for the end of its time.
+    Its summary is accepted before the answer; nothing waits for the end of its time. One that was notified, and whose
+    summary is repeated, ends: it is repeated no more.
     """
     with db.read() as connection:
-        row = _pending(connection, tenants.of(caller()), group_key)
+        row = _going_on(connection, tenants.of(caller()), group_key)
+    if row.notified_at is not None:
+        groups.end(caller(), row)
+        return answer(views.ended(row))
     return answer(views.flushed(groups.flush(caller(), row)))
 
 
@@ -98,9 +102,9 @@ def _one(
     return row, found_groups.members(connection, row, covered, after=after, limit=limit, most=MOST_CHARACTERS)
 
 
-def _pending(connection: Connection, covered: Sequence[Covering], group_key: str) -> Row:
+def _going_on(connection: Connection, covered: Sequence[Covering], group_key: str) -> Row:
     row = found_groups.get(connection, covered, group_key)
-    if row is None or row.notified_at is not None:
+    if row is None or (row.notified_at is not None and row.due_at is None):
         raise _missing(group_key)
     return row
 

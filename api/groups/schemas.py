@@ -104,14 +104,14 @@ class GroupWithMembers(Schema):
 
 
 class Flushed(Schema):
-    """A group that was flushed."""
+    """A group that was flushed, or whose repetition has ended."""
 
     group_id = _said("Its id.")
     group_key = _said("Its key.")
     event_count = fields.Integer(metadata=described("How many members its summary tells of."))
-    status = fields.String(metadata=described("What became of it.", enum=["flushed"]))
-    notified = fields.Boolean(metadata=described("Whether its summary goes out; false where a rule has stopped it."))
-    summary_id = _said("The summary: a dispatch, or the record of one that a rule has stopped.", null=True)
+    status = fields.String(metadata=described("What became of it.", enum=["flushed", "ended"]))
+    notified = fields.Boolean(metadata=described("Whether a summary goes out; false where a rule has stopped it."))
+    summary_id = _said("The last summary: a dispatch, or the record of one that a rule has stopped.", null=True)
 
 
 _ID, _KEY = "grp-0199f3c2a1b46d0e8f2c41", "5f0c2a9be1d34c7f9f0c2a9be1d34c7f5f0c2a9be1d34c7f9f0c2a9be1d34c7f"

@@ -32,6 +32,18 @@ def group(row: Row) -> dict[str, Any]:
     }
 
 
+def ended(row: Row) -> dict[str, Any]:
+    """The answer to the end of a group that was notified."""
+    return {
+        "group_id": row.id,
+        "group_key": row.group_key,
+        "event_count": row.size,
+        "status": "ended",
+        "notified": False,
+        "summary_id": row.summary_id,
+    }
+
+
 def flushed(done: FlushedGroup) -> dict[str, Any]:
     """The answer to a flush."""
     return {

@@ -1,12 +1,13 @@
-"""Flush a group now, for a caller who does not wait for its time."""
+"""Flush a group now, for a caller who does not wait for its time; end one whose summary is repeated."""
 
 from typing import NamedTuple
 
 from config.errors import Conflict
 from gateway.outcomes import Deduplicated, Outcome, Silenced, Suppressed, Throttled
+from store import audit
 from store.access import Caller
 from store.engine import db
-from store.engine.db import Row
+from store.engine.db import Connection, Row
 from store.gateway import groups
 from tasks.intake import summaries
 
@@ -38,6 +39,20 @@ def flush(caller: Caller, row: Row) -> FlushedGroup:
     if made.summary is None:
         return _now(closed)
     return FlushedGroup(closed, made.summary.subject, not _is_stopped(made.summary.outcome))
+
+
+def end(caller: Caller, row: Row) -> None:
+    """Repeat the summary of a notified window no more.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+
+    def change(connection: Connection) -> None:
+        groups.end(connection, row.id)
+        audit.record(connection, row.workspace_id, caller.key_id, "group.ended", row.id, rule=row.rule)
+
+    db.change(change)
 
 
 def _is_stopped(outcome: Outcome | None) -> bool:

@@ -106,11 +106,7 @@ def _accepted(
 ) -> tuple[dict[str, Taken], list[Canvas]]:
     """Accept the summaries of those windows that are as they were found."""
     now = groups.locked(connection, [rows[place].id for place in batch.ready])
-    mine = {
-        place: ready
-        for place, ready in batch.ready.items()
-        if (found := now.get(rows[place].id)) is not None and found.summaries == rows[place].summaries
-    }
+    mine = {place: ready for place, ready in batch.ready.items() if _is_as_found(rows[place], now.get(rows[place].id))}
     own = replace(batch, results={}, ready=mine)
     messages = batches.write(connection, own)
     taken = {rows[place].id: result for place, result in own.results.items() if isinstance(result, Taken)}
@@ -119,6 +115,11 @@ def _accepted(
     if sent:
         audit.record_all(connection, [_entry(row, subject, actor) for row, subject in sent])
     return taken, messages
+
+
+def _is_as_found(row: Row, now: Row | None) -> bool:
+    """Whether nothing has become of a claimed window meanwhile: a summary by another process, or its end."""
+    return now is not None and now.summaries == row.summaries and now.due_at is not None
 
 
 def _entry(row: Row, summary: str, actor: str) -> Mapping[str, Any]:

@@ -289,6 +289,22 @@ def test_what_is_not_resolved_is_sent_again(door: Door) -> None:
     assert len(summaries()) == 3
 
 
+def test_a_group_that_is_repeated_can_be_ended(door: Door) -> None:
+    """DELETE flushes what gathers; once notified it ends what would be repeated, also one that is claimed by now."""
+    group = f"/v1/groups/{gather(door, 'again', fingerprint='f', status='firing')['group_id']}"
+    assert door.call("DELETE", group).json["status"] == "flushed"
+    pass_time(61)
+    with db.write() as connection:
+        claimed = groups.claim(connection, limit=10, lease=intake_summaries.LEASE)
+    ended = door.call("DELETE", group)
+    assert (ended.status_code, ended.json["status"], ended.json["notified"]) == (200, "ended", False)
+    intake_summaries.flush(claimed)
+    pass_time(61)
+    assert flush_due() == 0
+    assert len(summaries()) == 1
+    assert_problem(door.call("DELETE", group), 404)
+
+
 def test_a_repeated_summary_reads_no_more_members_than_it_shows(door: Door) -> None:
     """It counts all that fire still."""
     for number in range(25):
