@@ -52,8 +52,8 @@ class Gate:
     of: str | None = None
     #: the approval that it waits for, or was approved by last
     approval: str | None = None
-    #: what was approved: ``digest`` of the execution, and ``rule`` that asked
-    approved: Mapping[str, str] = field(default_factory=dict)
+    #: what was approved: ``digest`` of the execution, ``rule`` that asked last, and those that asked ``before``
+    approved: Mapping[str, Any] = field(default_factory=dict)
     #: when a throttled execution may be tried again, or one that waits goes on
     until: int | None = None
     #: the provider that a rule or an open circuit breaker has replaced by ``provider``

@@ -273,6 +273,11 @@ def get_key(db: Connection, workspace_id: str, key_id: str) -> Row | None:
     return db.execute(sa.select(api_keys).where(mine)).first()
 
 
+def key_name(db: Connection, key_id: str) -> str | None:
+    """The name of a key, of any workspace and also a revoked one; None where there is no key of this id."""
+    return db.scalar(sa.select(api_keys.c.name).where(api_keys.c.id == key_id))
+
+
 def revoke_key(db: Connection, workspace_id: str, key_id: str, actor: str, *, force: bool = False) -> bool:
     """Revoke a key for ever; false when there is none such, or it is revoked already.
 

@@ -126,7 +126,7 @@ def _decided(namespace: str, tenant: str, approval_id: str, decision: str) -> Re
     try:
         known = _known(namespace, tenant, approval_id, decision)
         try:
-            voter = voting.by_link(known.recipient, known.row.workspace_id)
+            voter = voting.by_link(known.recipient)
             members = deciding.decide(known.row, voter, decision)
         except Conflict as conflict:
             if conflict.code != "not_waiting":

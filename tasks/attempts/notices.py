@@ -1,6 +1,7 @@
 """The links of a notice, which are filled in when it is sent: nothing that is stored has them."""
 
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from config.times import stamp
 from providers.base import Abandoned
@@ -11,7 +12,9 @@ from tasks.policy import approval_links
 
 
 def filled_in(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """A notice with its links, and the links, which are masked wherever the attempt reports.
+    """A notice with its links, and what of them is masked wherever the attempt reports.
+
+    The signatures are masked by themselves: a receiver may answer with a link that is quoted in its own way.
 
     Raises:
         Abandoned: the database stayed away.
@@ -30,4 +33,5 @@ def filled_in(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     lines = [row.message, f"Approve: {links['approve_url']}", f"Reject: {links['reject_url']}"]
     lines.append(f"It is open until {stamp(row.expires_at)}.")
     told = {**links, "text": "\n".join(lines), "expires_at": stamp(row.expires_at)}
-    return {**given, "payload": {**payload, **told}}, links
+    signatures = {name: dict(parse_qsl(urlsplit(link).query))["sig"] for name, link in links.items()}
+    return {**given, "payload": {**payload, **told}}, links | {f"{name} sig": sig for name, sig in signatures.items()}

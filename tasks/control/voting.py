@@ -43,24 +43,22 @@ class Voter:
 
 def by_caller(caller: Caller) -> Voter:
     """The voter behind a caller."""
-    return Voter(
-        name=caller.key_id, via="api", role=caller.role, names=_names(caller.workspace_id, caller.key_id), caller=caller
-    )
+    return Voter(name=caller.key_id, via="api", role=caller.role, names=_names(caller.key_id), caller=caller)
 
 
-def by_link(recipient: str | None, workspace_id: str) -> Voter:
+def by_link(recipient: str | None) -> Voter:
     """The voter of a link: its recipient."""
     if recipient is None:
         return Voter(name=HOLDER, via="link")
-    return Voter(name=recipient, via="link", names=_names(workspace_id, recipient))
+    return Voter(name=recipient, via="link", names=_names(recipient))
 
 
-def _names(workspace_id: str, key_id: str) -> frozenset[str]:
-    """The other names of a key or user."""
+def _names(key_id: str) -> frozenset[str]:
+    """The other names of a key or user, whichever workspace it is of: grants of others may cover this tenant."""
     if key_id.startswith(USER):
         return frozenset({key_id.removeprefix(USER)})
-    key = db.read_one(access.get_key, workspace_id, key_id)
-    return frozenset() if key is None else frozenset({str(key.name)})
+    name = db.read_one(access.key_name, key_id)
+    return frozenset() if name is None else frozenset({name})
 
 
 def checked(voter: Voter, row: Any, decision: str) -> str:
@@ -70,11 +68,7 @@ def checked(voter: Voter, row: Any, decision: str) -> str:
         NotYours: the decision is another's.
     """
     mine = _named(voter, approvals.approvers_of(row), row.notify)
-    if (
-        decision == APPROVE
-        and not row.requester_may_approve
-        and _is_requester(voter, row.workspace_id, row.requested_by)
-    ):
+    if decision == APPROVE and not row.requester_may_approve and _is_requester(voter, row.requested_by):
         raise NotYours(
             "Who has asked for this may not approve it: another has to (or the rule says requester_may_approve: true).",
             code="requester_may_not_approve",
@@ -90,7 +84,7 @@ def checked_as_defined(voter: Voter, row: Any, notify: str | None = None) -> str
     """
     who = deciders.of(row)
     mine = _named(voter, who.approvers, notify)
-    if who.apart is not None and _is_requester(voter, row.workspace_id, who.apart):
+    if who.apart is not None and _is_requester(voter, who.apart):
         raise NotYours(
             "Who has started this may not decide about it: another key has to "
             "(or the definition says not_by_starter: false).",
@@ -123,11 +117,11 @@ def _by_role(voter: Voter, named: Sequence[str], notify: str | None) -> bool:
     return f"{ROLE}{voter.role}" in roles
 
 
-def _is_requester(voter: Voter, workspace_id: str, requester: str) -> bool:
+def _is_requester(voter: Voter, requester: str) -> bool:
     if requester == voter.name:
         return True
     # the names of keys are not unique: only a link is known by nothing else
-    return voter.via == "link" and voter.name in _names(workspace_id, requester)
+    return voter.via == "link" and voter.name in _names(requester)
 
 
 def note_refusal(voter: Voter, workspace_id: str, execution_id: str, refusal: NotYours) -> None:

@@ -25,6 +25,8 @@ from tasks.intake import run_start
 from tasks.intake.run_start import RunRequest
 
 SECRETS: tuple[str, ...] = ()
+#: what lets the reader of a notice decide: sealed and masked, whatever the playbook declares
+_LINKS = frozenset({"text", "approve_url", "reject_url"})
 
 
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:  # noqa: ARG001 - the protocol's shape
@@ -77,7 +79,9 @@ def _origin(call: Call) -> dict[str, Any]:
     run_id, _, step = call.execution_id.partition(".")
     row = db.read_one(transitions.get, call.workspace_id, run_id)
     if not step:
-        return {"actor": row.created_by, "led_by": _led_by(row)}
+        led_by = _led_by(row)
+        links = _LINKS if led_by == APPROVAL_NOTICE else frozenset()
+        return {"actor": row.created_by, "led_by": led_by, "secret_names": links}
     context = json.loads(row.context)
     above = {"depth": context["depth"] + 1, "hops": context["hops"], "root": context["root"] or run_id}
     return {"actor": row.created_by, "led_by": listeners.source(context), **above}

@@ -174,12 +174,13 @@ def waiting(gate: Gate, approval: Approval) -> Gate:
         rule=approval.rule,
         outcome="pending_approval",
         approval=approval.id,
-        approved={},
         until=approval.expires_at,
     )
 
 
 def approved(gate: Gate, row: Any) -> Gate:
     """The account of an execution that is approved; ``row`` is the approval."""
-    said = {"digest": row.digest, "rule": row.rule or ""}
+    said: dict[str, Any] = {"digest": row.digest, "rule": row.rule or ""}
+    if gate.approved.get("digest") == row.digest:  # another rule has asked about the same before
+        said["before"] = [*gate.approved.get("before", ()), gate.approved["rule"]]
     return replace(gate, outcome=None, until=None, approval=row.id, approved=said)

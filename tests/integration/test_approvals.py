@@ -24,6 +24,7 @@ from tasks.clock import approval_notices
 from tasks.clock.duty import TimeSlice
 from tasks.clock.sweep import handle_due
 from tasks.policy import approval_links
+from tasks.secrets.redact import MASK
 from tests.support import dispatching
 from tests.support.api import Door, assert_problem
 from tests.support.dispatching import body, send
@@ -34,6 +35,7 @@ providers:
   mail: {kind: mock, behaviour: ok}
   broken: {kind: mock, behaviour: fail, every: 1}
   isolate: {kind: action, action: act-isolate}
+  escalate: {kind: playbook, playbook: pb-escalate}
 """
 _ASK = "condition: {field: action.action_type, eq: %s}, action: {type: require_approval, %s}"
 
@@ -46,6 +48,14 @@ _FEW = """\
   - name: few
     condition: {field: action.action_type, eq: few}
     action: {type: throttle, max_count: 1, window_seconds: 600, on_excess: require_approval, message: "More?"}
+"""
+#: what exceeds it would have been gathered
+_GATHERED = """\
+  - name: cap
+    condition: {field: action.action_type, eq: gathered}
+    action: {type: throttle, max_count: 1, window_seconds: 600, on_excess: require_approval}
+    continue: true
+  - {name: gather, condition: {field: action.action_type, eq: gathered}, action: {type: group, group_by: [tenant]}}
 """
 _TRIGGERS = """\
   - name: triggers
@@ -62,8 +72,11 @@ RULES = "rules:\n" + "".join(
         _rule("admins", "approvers: ['role:admin'], requester_may_approve: true"),
         _rule("brief", "timeout_seconds: 1"),
         _rule("brief-no", "timeout_seconds: 1, on_timeout: reject"),
+        _rule("kim", "notify: mail, approvers: [kim, 'role:admin'], quorum: 2"),
+        _rule("escalated", "notify: escalate, requester_may_approve: true"),
         _rule("untold", "notify: broken, requester_may_approve: true"),
         _FEW,
+        _GATHERED,
         _TRIGGERS,
     ]
 )
@@ -359,6 +372,15 @@ def test_what_exceeds_a_limit_needs_an_approval(door: Door) -> None:
     assert answer.json["outcome"]["outcome"] == "executed"
 
 
+def test_what_exceeds_a_limit_of_a_group_needs_an_approval(door: Door) -> None:
+    """The first is gathered; the second is asked about, and goes out by itself."""
+    with dispatching.working():
+        assert send(door, body(action_type="gathered")).json["outcome"] == "grouped"
+        asked = ask(door, "gathered")
+        answer = decide(door, asked["approval_id"], key=door.key("operator"))
+    assert answer.json["outcome"]["outcome"] == "executed"
+
+
 def test_a_triggered_action_waits_and_goes_on(door: Door) -> None:
     """It shows the approval; by approval it becomes pending and is carried out."""
     door.create(id="act-isolate")
@@ -490,7 +512,7 @@ def test_a_notice_is_a_dispatch_accepted_with_the_question(door: Door) -> None:
 
     def perform(call: Any) -> Any:
         seen.append(call.parameters["payload"])
-        return {"got": call.parameters["payload"]["approve_url"]}
+        return {"got": (url := call.parameters["payload"]["approve_url"]), "quoted": url.replace("&", "&amp;")}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mock, "perform", perform)
@@ -500,10 +522,26 @@ def test_a_notice_is_a_dispatch_accepted_with_the_question(door: Door) -> None:
         assert seen[0]["approve_url"] in seen[0]["text"]
         with db.read() as connection:
             row = transitions.get(connection, "default", notice.id)
-        assert "sig=" not in f"{row.output}{row.input}{row.logs}{row.gate}"
+        signature = dict(parse_qsl(urlsplit(seen[0]["approve_url"]).query))["sig"]
+        assert signature not in f"{row.output}{row.input}{row.logs}{row.gate}"
         with dispatching.working():
             assert follow(door, seen[0]["approve_url"]).json["status"] == "approved"
     assert door.call("GET", f"/v1/audit/{notice.id}").json["origin"] == "approval"
+
+
+def test_a_playbook_that_makes_an_approval_known_keeps_its_links_sealed(door: Door) -> None:
+    """Its steps may send them; whoever may read the run cannot decide by it."""
+    door.create_playbook(id="pb-escalate", steps=[{"id": "wait", "type": "delay", "seconds": 1}])
+    ask(door, "escalated")
+    [notice] = notices()
+    assert attempts.attempt(notice.id).status == "completed"
+    [run] = door.call("GET", "/api/playbooks/executions").json["data"]
+    with db.read() as connection:
+        row = transitions.get(connection, "default", run["execution_id"])
+    assert json.loads(row.input)["approve_url"] == MASK
+    assert row.sealed is not None
+    assert "sig=" not in f"{row}"
+    assert "sig=" not in door.call("GET", f"/api/playbooks/executions/{row.id}").text
 
 
 def test_approvals_are_listed_by_status_and_tenant_in_parts(door: Door) -> None:
@@ -549,6 +587,27 @@ def test_the_key_that_asked_is_known_by_its_name(door: Door) -> None:
     assert key is not None
     forged = approval_links.url(row, signing.APPROVE, str(key.name))
     assert follow(door, forged).status_code == 403
+
+
+def _of_elsewhere(name: str) -> str:
+    """A key of another workspace, whose grant covers the tenant."""
+    with db.write() as connection:
+        access.ensure_workspace(connection, "elsewhere", "elsewhere")
+        more: Any = {"workspace_id": "elsewhere", "scopes": [], "expires_at": None, "actor": "test"}
+        grants = json.dumps([{"tenants": ["default"], "namespaces": ["*"], "providers": ["*"], "actions": ["*"]}])
+        return access.create_key(connection, name=name, role="admin", grants=grants, **more)[1]
+
+
+def test_a_key_of_another_workspace_is_one_voter_and_one_requester(door: Door) -> None:
+    """Its name is known there too: it approves nothing of its own by a link, and has one vote on every path."""
+    kim = _of_elsewhere("kim")
+    own = send(door, body(action_type="kim"), key=kim).json
+    link = approval_links.url(approval(own["approval_id"]), signing.APPROVE, "kim")
+    assert follow(door, link).json["code"] == "requester_may_not_approve"
+    asked = ask(door, "kim")
+    assert decide(door, asked["approval_id"], key=kim).json["status"] == "pending"
+    path = f"/api/actions/executions/{execution(asked['approval_id']).id}/approve"
+    assert_problem(door.call("POST", path, key=kim, json={}), 409)
 
 
 def _due(approval_id: str) -> None:

@@ -130,6 +130,21 @@ def test_a_step_beyond_a_limit_is_asked_about(bench: Bench) -> None:
     assert bench.names == ["tell", "after"] * 2
 
 
+def test_two_rules_ask_about_the_same_step_once_each(bench: Bench) -> None:
+    """What one of them has asked stays answered while the other asks."""
+    limit = {"max_count": 1, "window_seconds": 600, "on_excess": "require_approval", "quorum": 1}
+    force.put({**rule("few", "throttle", TELL, **limit), "continue": True}, rule("ask", "require_approval", TELL))
+    runs = [bench.run(host)[0] for host in ("h-1", "h-2")]
+    asked: list[str] = []
+    for run_id in runs:
+        while (found := db.read_one(approvals.pending_of, f"{run_id}.tell")) is not None and len(asked) < 5:
+            asked.append(found.rule)
+            decide(bench, found.id)
+            bench.go_on(run_id)
+    assert asked == ["ask", "ask", "few"]
+    assert bench.names == ["tell", "after"] * 2
+
+
 def test_a_cancelled_run_leaves_no_question(bench: Bench) -> None:
     """No decision about its step counts."""
     force.put(rule("ask", "require_approval", TELL))

@@ -42,7 +42,7 @@ from tasks.intake.dispatches import notes as dispatch_notes
 from tasks.intake.dispatches.rows import Asked, Providers, message_of, row_of, wait_until
 from tasks.intake.holds import Kept
 from tasks.messages.model import Canvas
-from tasks.policy import checks, judge, words
+from tasks.policy import checks, judge, questions, words
 from tasks.policy.checks import Refused
 from tasks.policy.judge import Decision
 from tasks.secrets.redact import masked
@@ -128,7 +128,7 @@ def prepared(providers: Providers, asked: Asked) -> Ready:
         return Ready(asked=asked, verdict=verdict, facts=facts, outcome=stopped)
     if isinstance(verdict.effect, Silenced) and verdict.quiet is not None:
         return Ready(asked=asked, verdict=verdict, facts=facts, outcome=words.held(verdict.quiet, verdict.rule))
-    if gather.gathers(verdict):
+    if gather.gathers(verdict) and not questions.asking(verdict):
         return Ready(asked=asked, verdict=verdict, facts=facts)
     elsewhere = isinstance(verdict.effect, Chain | Reroute | StateMachine)
     payload = merge_patch.all_patched(shown if elsewhere else this.payload, verdict.patches)
@@ -183,6 +183,8 @@ def carried_out(connection: Connection, ready: Ready) -> Decided:
             return Decided(subject=row["id"], rows=[row], question=asked_by)
         if isinstance(made, Refused):
             return stopped(connection, ready, made)
+        if gather.gathers(ready.verdict):  # its row is for what exceeds a limit: that goes out by itself
+            return _joined(connection, ready)
         if made.at is not None and ready.chain is not None:
             row = run_start.later(row, made.at)
         elif made.at is not None:
@@ -223,11 +225,15 @@ def _noted(connection: Connection, ready: Ready) -> Decided:
 
 def _gathered(connection: Connection, ready: Ready) -> Decided:
     """Make the checks of a dispatch, and add it to its group."""
-    asked, verdict = ready.asked, ready.verdict
-    made = checks.make(connection, asked.dispatch.tenant, verdict.checks, asked.subject)
+    made = checks.make(connection, ready.asked.dispatch.tenant, ready.verdict.checks, ready.asked.subject)
     if isinstance(made, Refused):
         return stopped(connection, ready, made)
-    outcome, closed = gather.join(connection, asked, verdict, dict(ready.shown))
+    return _joined(connection, ready)
+
+
+def _joined(connection: Connection, ready: Ready) -> Decided:
+    asked = ready.asked
+    outcome, closed = gather.join(connection, asked, ready.verdict, dict(ready.shown))
     return Decided(subject=asked.subject, outcome=outcome, closed=closed)
 
 
