@@ -121,6 +121,12 @@ def frees(row: Any) -> bool:
     return not in_doubt and contender.IN_DOUBT not in transitions.load(row.logs)
 
 
+def has_failed_enough(once: list[Any], sent: list[Any]) -> bool:
+    """Whether some keys were taken again after a failure, and some are kept by one in doubt."""
+    in_doubt = any(row.status == "failed" and not frees(row) for row in (*once, *sent))
+    return len(once) > len(by_host(once)) and in_doubt
+
+
 def ids_of(event: str) -> dict[str, int]:
     """Subject → the place of this event in the trail."""
     with db.read() as connection:
@@ -156,10 +162,14 @@ def assert_refused_by_equals(rows: list[Any]) -> None:
 @pytest.mark.gate
 def test_no_rule_lets_through_more_than_it_may(actions: list[str], redis_server: RedisServer) -> None:
     """One for each key at a time, sixty in the window, five hosts, a slot for each; rows and counts are one."""
-    contend(actions)
-    let_through = passed()
-    sent = let_through[PROVIDER_PREFIX + contender.SENT]
-    once, limit, hosts, turns = (let_through[action] for action in actions[1:])
+    for _ in range(4):  # until enough has failed, which a slow machine may take longer for
+        contend(actions)
+        let_through = passed()
+        sent = let_through[PROVIDER_PREFIX + contender.SENT]
+        once, limit, hosts, turns = (let_through[action] for action in actions[1:])
+        if has_failed_enough(once, sent):
+            break
+    assert has_failed_enough(once, sent)
     assert_one_after_the_other(sent)
     assert_one_after_the_other(once)
     assert_refused_by_equals(sent)
@@ -173,8 +183,6 @@ def test_no_rule_lets_through_more_than_it_may(actions: list[str], redis_server:
         assert len(holding) <= 1, f"{host} went out twice"
         assert set(holding) <= keys
         held += len(holding)
-    assert len(once) > len(by_host(once)), "some keys were taken again after a failure"
-    assert [row for row in (*once, *sent) if row.status == "failed" and not frees(row)], "some have failed in doubt"
     assert len(keys) == held, "no key is kept by an execution that is not there, or that has failed for certain"
     counts = {row.rule: [] for row in windows}
     for row in windows:
