@@ -20,7 +20,8 @@ def test_the_trail_is_sealed_though_the_worker_that_seals_is_killed(first_stack:
             time.sleep(0.2)
         stack.kill("beat")
         started += [api.trigger(action) for _ in range(8)]
-        assert api.http.post("/v1/audit/verify").json()["valid"]
+        shown = api.http.post("/v1/audit/verify").json()
+        assert shown["valid"], shown
         stack.restart("beat")
     stack.wait_ready("beat")
     stack.wait_ended(started, 60)
