@@ -336,10 +336,10 @@ def postpone(db: Connection, group_id: str, *, at: int, error: str) -> None:
     db.execute(sa.update(event_groups).where(_columns.id == group_id, _columns.due_at.is_not(None)).values(changed))
 
 
-def end(db: Connection, group_id: str) -> None:
-    """Do not tell a window again that was notified."""
-    mine = sa.and_(_columns.id == group_id, _columns.notified_at.is_not(None))
-    db.execute(sa.update(event_groups).where(mine).values(due_at=None))
+def end(db: Connection, group_id: str) -> bool:
+    """Do not repeat a window that was notified; returns whether it would have been."""
+    mine = sa.and_(_columns.id == group_id, _columns.notified_at.is_not(None), _columns.due_at.is_not(None))
+    return db.execute(sa.update(event_groups).where(mine).values(due_at=None)).rowcount == 1
 
 
 def forget(db: Connection, *, before: int, limit: int = 200) -> int:

@@ -49,8 +49,8 @@ def end(caller: Caller, row: Row) -> None:
     """
 
     def change(connection: Connection) -> None:
-        groups.end(connection, row.id)
-        audit.record(connection, row.workspace_id, caller.key_id, "group.ended", row.id, rule=row.rule)
+        if groups.end(connection, row.id):  # of two callers one has ended it, and the trail says so once
+            audit.record(connection, row.workspace_id, caller.key_id, "group.ended", row.id, rule=row.rule)
 
     db.change(change)
 

@@ -301,6 +301,8 @@ def test_a_group_that_is_repeated_can_be_ended(door: Door) -> None:
     intake_summaries.flush(claimed)
     pass_time(61)
     assert flush_due() == 0
+    with db.write() as connection:
+        assert not groups.end(connection, claimed[0].id), "it ends once"
     assert len(summaries()) == 1
     assert_problem(door.call("DELETE", group), 404)
 
