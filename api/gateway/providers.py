@@ -49,7 +49,7 @@ def get_provider_health() -> Response:
     parameters=[shapes.PROVIDER, dispatch_schemas.PREFER, *dispatch_schemas.TRACE],
 )
 @requires("dispatch")
-@blueprint.arguments(shapes.Drill(), example={"payload": {"message": "This is a test."}})
+@blueprint.arguments(shapes.Drill(), example={"payload": {"message": "This is a test."}}, required=False)
 @blueprint.answers(
     200,
     OUTCOME,

@@ -6,6 +6,8 @@ import pytest
 
 #: the acceptance tests of ``make test`` that need PostgreSQL
 _TOGETHER = "postgresql"
+#: its tests take minutes each, with a product of their own
+_APART = "test_openapi_fuzz.py"
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -37,6 +39,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
         def _split_scope(self, nodeid: str) -> str:
             path, _, test = nodeid.partition("::")
+            if path.endswith(_APART):
+                return nodeid
             if "acceptance" not in path or "postgresql" not in test.partition("[")[2]:
                 return path
             return _TOGETHER if few else f"{path} on postgresql"
