@@ -145,6 +145,57 @@ def batches(layout: Layout, count: int) -> float:
     return count * BATCH / took
 
 
+def remembered(layout: Layout, events: int, silences: int) -> None:
+    """Make that many events and active silences, none of which concerns what is measured."""
+    machine = {
+        "name": "alert",
+        "initial_state": "open",
+        "states": ["open", "firing"],
+        "transitions": [{"from": "open", "to": "firing"}],
+    }
+    (layout.directory / "var/config/state_machines.yaml").write_text(json.dumps({"state_machines": [machine]}))
+    moves = {"type": "state_machine", "state_machine": "alert", "fingerprint_fields": ["payload.id"]}
+    event = {"name": "events", "condition": {"field": "action.action_type", "eq": "event"}, "action": moves}
+    put_in_force(layout, [event, *others(49)])
+    link = HTTPConnection("127.0.0.1", layout.port, timeout=60)
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {layout.key}"}
+    bodies = [
+        (
+            "/v1/dispatch/batch",
+            {"actions": [{**dispatch("event", f"event-{batch}-{n}"), "status": "firing"} for n in range(BATCH)]},
+        )
+        for batch in range(events // BATCH)
+    ]
+    matcher = {"name": "action.payload.to", "op": "="}
+    bodies += [
+        ("/v1/silences", {"matchers": [{**matcher, "value": f"n{n}"}], "duration_seconds": 86_400, "comment": "bench"})
+        for n in range(silences)
+    ]
+    for path, body in bodies:
+        link.request("POST", path, json.dumps(body), headers)
+        answer = link.getresponse()
+        content = answer.read()
+        if answer.status not in (200, 201):
+            raise BenchError(f"{layout.name} answered {path} with {answer.status}: {content[:500]!r}")
+    link.close()
+    found = (layout.one("SELECT count(*) FROM events"), layout.one("SELECT count(*) FROM silences"))
+    if found != (events, silences):
+        raise BenchError(f"{layout.name} remembers {found} events and silences, not {(events, silences)}")
+
+
+def among_others(layout: Layout, options: argparse.Namespace) -> float:
+    """CPU of a dispatch among 100,000 events and 1,000 silences that do not concern it, as a ratio to without."""
+    target = f"http://127.0.0.1:{layout.port}/v1/dispatch"
+
+    def cost(seconds: float) -> float:
+        return measure.burst(layout, seconds, target, header=ASYNC, body=json.dumps(dispatch()))["cpu_ms"]
+
+    without = min(cost(options.seconds) for _ in range(2))
+    short = options.idle < 100
+    remembered(layout, BATCH if short else 100 * BATCH, 20 if short else 1000)
+    return min(cost(options.seconds) for _ in range(2)) / without
+
+
 def due_at_once(layout: Layout, number: int) -> float:
     """Seconds from when that many groups are due until all their summaries are accepted."""
     put_in_force(layout, [APART, *others(49)])
@@ -209,5 +260,6 @@ def dispatches(layout: Layout, options: argparse.Namespace, say: Callable[[str],
         "dispatch_gathered_ratio": floods["grouped"] / floods["suppressed"],
         "dispatch_other_cores": burst["other_cores"],
     }
+    numbers["dispatch_among_cpu_ratio"] = among_others(layout, options)
     numbers["dispatch_groups_s"] = due_at_once(layout, 2 * BATCH if idle < 100 else 10 * BATCH)
     return numbers | under_rules(layout, options.runs)

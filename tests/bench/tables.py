@@ -94,7 +94,10 @@ DISPATCHES = (
     Row("dispatch_deduplicated_ratio", "a flood of duplicates, against W2 accepted/s", ">= 1.3", kind="own"),
     Row("dispatch_throttled_ratio", "a flood that is throttled, against W2 accepted/s", ">= 1.3", kind="own"),
     Row("dispatch_gathered_ratio", "a flood that is gathered, against a suppressed one", ">= 0.9", kind="own"),
-    Row("dispatch_groups_s", "10,000 groups due at once until all are accepted, s", kind="alone"),
+    Row(
+        "dispatch_among_cpu_ratio", "CPU per dispatch next to 100,000 events and 1,000 silences", "<= 1.05", kind="own"
+    ),
+    Row("dispatch_groups_s", "10,000 groups due at once until all are accepted, s", "<= 10", kind="alone"),
     Row("dispatch_batch_ratio", "batches of 1,000, against single dispatches/s", ">= 2", kind="own"),
     Row("dispatch_w1_cpu_ratio", "W1 CPU per run under 1,000 rules about others", "<= 1.03", kind="own"),
     Row("dispatch_completed_per_s", "dispatches completed/s", kind="alone"),
