@@ -2,8 +2,8 @@
 
 For a key that was never seen, the silences of its tenant and of the tenant's parents are looked through, and those
 that the key alone rules out are left out; the result is remembered for the 10,000 keys used last. What is left is
-found by the labels that it wants: a silence costs nothing to an execution that has another value there. Whether a
-silence is active is answered from the period that was found last, by two comparisons.
+found by the label or field that it wants: a silence costs nothing to an execution that has another value there.
+Whether a silence is active is answered from the period that was found last, by two comparisons.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,11 +13,13 @@ from typing import Any
 from gateway.facts import Facts, Key
 from gateway.grants import ANY
 from gateway.silences import matchers
+from gateway.silences.matchers import Matcher
 from gateway.silences.periods import Period, Times
 
 MAX_KEYS = 10_000
-#: texts of labels of which is remembered which patterns match
+#: texts of which is remembered which patterns match, and the longest of them
 MAX_TEXTS = 1_000
+MAX_REMEMBERED = 1_024
 #: silences in all different results together
 MAX_HELD = 1_000_000
 #: what becomes of what a silence keeps back, the strictest first
@@ -43,10 +45,9 @@ class Silence:
         compiled = matchers.compiled(matchers_)
         self._in_key = tuple(one for one in compiled if one.in_key)
         self._others = tuple(one for one in compiled if not one.in_key)
-        of_labels = [one for one in self._others if one.label is not None]
-        #: the first matcher that wants a label to have one value, and the first that wants it to match a pattern
-        self.equal = next((one for one in of_labels if one.op == "=" and one.value), None)
-        self.alike = next((one for one in of_labels if one.op == "=~"), None)
+        #: the first matcher that wants a label or field to have one value, and the first that wants a pattern
+        self.equal = next((one for one in self._others if one.op == "=" and one.value), None)
+        self.alike = next((one for one in self._others if one.op == "=~"), None)
         self._period = Period(0, 0, active=False)
 
     @property
@@ -75,23 +76,25 @@ class Silence:
 
 
 class Candidates:
-    """Some silences, by the label that each wants.
+    """Some silences, by the label or field that each wants.
 
     Which patterns match a text is remembered for the texts that came last.
     """
 
     def __init__(self, found: Iterable[Silence]) -> None:
-        self._by_label: dict[str, dict[str, list[Silence]]] = {}
-        self._by_pattern: dict[str, list[Silence]] = {}
+        #: path → a matcher that reads it, and the silences that want it to be or to match something
+        self._by_value: dict[matchers.Path, tuple[Matcher, dict[str, list[Silence]]]] = {}
+        self._by_pattern: dict[matchers.Path, tuple[Matcher, list[Silence]]] = {}
         self._others: list[Silence] = []
         for one in found:
             if one.equal is not None:
-                self._by_label.setdefault(str(one.equal.label), {}).setdefault(one.equal.value, []).append(one)
+                _, by_value = self._by_value.setdefault(one.equal.path, (one.equal, {}))
+                by_value.setdefault(one.equal.value, []).append(one)
             elif one.alike is not None:
-                self._by_pattern.setdefault(str(one.alike.label), []).append(one)
+                self._by_pattern.setdefault(one.alike.path, (one.alike, []))[1].append(one)
             else:
                 self._others.append(one)
-        self._alike = lru_cache(maxsize=MAX_TEXTS)(self._matching)
+        self._remembered = lru_cache(maxsize=MAX_TEXTS)(self._matching)
 
     def active(self, facts: Facts) -> list[tuple[Silence, int]]:
         """Those that keep an execution back, the strictest first, and until when."""
@@ -106,16 +109,16 @@ class Candidates:
 
     def _few(self, facts: Facts) -> Iterator[Silence]:
         yield from self._others
-        for name, by_value in self._by_label.items():
-            value = facts.metadata.get(name)
-            if value is not None:
-                yield from by_value.get(matchers.text_of(value), ())
-        for name in self._by_pattern:
-            yield from self._alike(name, matchers.text_of(facts.metadata.get(name)))
+        for reads, by_value in self._by_value.values():
+            yield from by_value.get(reads.text(facts), ())
+        for path, (reads, _) in self._by_pattern.items():
+            text = reads.text(facts)
+            yield from (self._remembered if len(text) <= MAX_REMEMBERED else self._matching)(path, text)
 
-    def _matching(self, name: str, text: str) -> tuple[Silence, ...]:
-        """Those whose pattern for a label matches a text."""
-        return tuple(one for one in self._by_pattern[name] if one.alike is not None and one.alike.matches_text(text))
+    def _matching(self, path: matchers.Path, text: str) -> tuple[Silence, ...]:
+        """Those whose pattern for a label or field matches a text."""
+        _, silences = self._by_pattern[path]
+        return tuple(one for one in silences if one.alike is not None and one.alike.matches_text(text))
 
 
 class Silences:

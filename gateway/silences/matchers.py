@@ -86,10 +86,9 @@ class Matcher:
         self.in_key = fields.in_key(self.path)
         self._read, self._matches = fields.reader(self.path, UTC), matches(op, value)
 
-    @property
-    def label(self) -> str | None:
-        """The label that it reads, if it reads one."""
-        return self.path[2] if len(self.path) == 3 and self.path[1] == "metadata" else None  # noqa: PLR2004
+    def text(self, facts: Facts | Key) -> str:
+        """What it reads of facts, or of a key."""
+        return text_of(self._read(facts))  # type: ignore[arg-type]
 
     def matches_text(self, text: str) -> bool:
         """Whether what it reads matches."""
@@ -97,7 +96,7 @@ class Matcher:
 
     def matches(self, facts: Facts | Key) -> bool:
         """Whether facts match; of a matcher that is ``in_key``, whether a key does."""
-        return self._matches(text_of(self._read(facts)))  # type: ignore[arg-type]
+        return self._matches(self.text(facts))
 
 
 def compiled(written: Sequence[Mapping[str, str]]) -> tuple[Matcher, ...]:

@@ -13,9 +13,13 @@ SHORTEST, LONGEST = 0.005, 1.0
 
 
 class Rests:
-    """Bites between which something else is done, which counts as rest."""
+    """Bites between which something else is done, which counts as rest.
 
-    def __init__(self) -> None:
+    ``times`` is how much longer than its bite a pause is.
+    """
+
+    def __init__(self, times: float = TIMES) -> None:
+        self._times = times
         self._until = 0.0
 
     def before_bite(self) -> float:
@@ -26,7 +30,7 @@ class Rests:
     def bitten(self, began: float) -> None:
         """Note a bite that began at this time of the monotonic clock."""
         now = time.monotonic()
-        self._until = now + min(LONGEST, max(SHORTEST, TIMES * (now - began)))
+        self._until = now + min(LONGEST, max(SHORTEST, self._times * (now - began)))
 
 
 def after_bite(began: float) -> None:

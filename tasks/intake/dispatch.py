@@ -19,7 +19,7 @@ from playbooks.definitions import parameters
 from playbooks.states import Mode, Status, WaitingFor
 from store.access import Caller
 from store.definitions import actions
-from store.engine import db, group_commit
+from store.engine import db, group_commit, shared_reads
 from store.engine.db import IntegrityError
 from store.executions import rows, transitions
 from store.executions.rows import NewRow
@@ -87,7 +87,7 @@ def dispatch(request: DispatchRequest) -> AcceptedExecution:
     workspace_id = request.caller.workspace_id
     if _is_once(request) and (earlier := db.read_one(_earlier, request)) is not None:
         return earlier
-    head = db.read_one(actions.head, workspace_id, request.action_id)
+    head = shared_reads.read_one(actions.head, workspace_id, request.action_id)
     revision = revisions.action(head.revision_id)
     definition = revision.definition
     _refuse_the_impossible(definition, request, enabled=head.enabled)

@@ -32,8 +32,6 @@ from tasks.intake.dispatches.rows import Asked, system
 from tasks.messages import publisher
 from tasks.messages.model import Canvas
 
-#: windows in one bite
-BATCH = 200
 #: how long a claimed window is left to the process that has claimed it, ms
 LEASE = 15_000
 #: before a summary that could not be made is tried again, ms: doubled each time, up to the longest
