@@ -123,7 +123,12 @@ def moving(ready: Ready, providers: Providers) -> Ready:
 
 def lock(connection: Connection, ready: Iterable[Ready]) -> None:
     """Lock the events that some dispatches move, before anything else is locked."""
-    ids = {one.move.event.id for one in ready if one.move is not None}
+    lock_of(connection, (one.move for one in ready if one.move is not None))
+
+
+def lock_of(connection: Connection, made: Iterable[Move]) -> None:
+    """Lock the events of some moves."""
+    ids = {one.event.id for one in made}
     if ids:
         events.lock(connection, ids)
 

@@ -140,7 +140,7 @@ def with_questions(form: Form, row: NewRow) -> Form:
         Unavailable: the database is away.
     """
     decision = form.decision
-    if decision is None or form.chain is not None or row["mode"] != Mode.LIVE:
+    if decision is None or row["mode"] != Mode.LIVE:
         return form
     if not questions.asking(decision.verdict) or words.stopped(decision) is not None:
         return form
@@ -168,18 +168,17 @@ def settled(connection: Connection, form: Form, row: NewRow) -> Settled:
     decision = form.decision
     if decision is None:
         return Settled(row)
-    gate = words.account(decision)
     if row["mode"] == Mode.LIVE:
         holds.begin(connection, [(row["workspace_id"], decision.verdict)])
     if row["mode"] != Mode.DRY_RUN and (ended := words.stopped(decision)) is not None:
         return Settled(_ended(row, form, ended))
     made = form.known or checks.make(connection, row["workspace_id"], decision.verdict.checks, row["id"])
     if isinstance(made, Refused) and (asked := form.questions.get(made.check.rule)) is not None:
-        return _asked(connection, row, gate, asked)
+        return _asked(connection, row, asked)
     if isinstance(made, Refused):
         return Settled(_ended(row, form, words.refused(decision, made)), made)
     if isinstance(decision.verdict.effect, RequireApproval) and form.questions:
-        return _asked(connection, row, gate, form.questions[str(decision.verdict.rule)])
+        return _asked(connection, row, form.questions[str(decision.verdict.rule)])
     return _let_out(connection, form, row, decision, made.at)
 
 
@@ -203,9 +202,10 @@ def _let_out(connection: Connection, form: Form, row: NewRow, decision: Decision
     return Settled({**row, **waits, "gate": replace(gate, until=at).text()})
 
 
-def _asked(connection: Connection, row: NewRow, gate: Gate, question: Question) -> Settled:
+def _asked(connection: Connection, row: NewRow, question: Question) -> Settled:
+    assert question.gate is not None
     approval, messages = notices.written(connection, question)
-    return Settled(notices.waits(row, gate, approval), messages=messages)
+    return Settled(notices.waits(row, question.gate, approval), messages=messages)
 
 
 def _ended(row: NewRow, form: Form, ended: Ended) -> NewRow:
