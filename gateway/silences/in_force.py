@@ -58,9 +58,9 @@ class Silence:
         """Whether it may match executions with this key, whose tenant it covers."""
         return all(one.matches(key) for one in self._in_key)
 
-    def matches(self, facts: Facts) -> bool:
-        """Whether it matches, active or not; it concerns the key."""
-        return all(one.matches(facts) for one in self._others)
+    def matches(self, facts: Facts, texts: dict[matchers.Path, str] | None = None) -> bool:
+        """Whether it matches, active or not; it concerns the key. ``texts``: as those of a matcher."""
+        return all(one.matches(facts, texts) for one in self._others)
 
     def covers(self, tenant: str) -> bool:
         """Whether it covers a tenant."""
@@ -95,10 +95,10 @@ class Candidates:
 
     def active(self, facts: Facts) -> list[tuple[Silence, int]]:
         """Those that keep an execution back, the strictest first, and until when."""
-        at, found = facts.at, []
+        at, found, texts = facts.at, [], dict[matchers.Path, str]()
         for one in self._few(facts):
             until = one.active_until(at)
-            if until is not None and one.matches(facts):
+            if until is not None and one.matches(facts, texts):
                 found.append((one, until))
         if len(found) > 1:
             found.sort(key=lambda item: (AFTER.index(item[0].after), -item[1], item[0].id))

@@ -18,6 +18,7 @@ from config.errors import Unprocessable
 from gateway import facts, merge_patch
 from gateway.facts import Attempted
 from gateway.gate_column import Gate
+from gateway.rules.decide import ALLOWED
 from gateway.verdicts import Chain, RequireApproval, Reroute, Schedule, Verdict
 from playbooks.definitions import parameters
 from playbooks.states import Mode, Status, WaitingFor
@@ -63,7 +64,8 @@ class Form:
     @property
     def is_single(self) -> bool:
         """Whether it is written by adding its row alone."""
-        quiet = self.decision is not None and self.decision.verdict.quiet is not None
+        verdict = self.decision.verdict if self.decision is not None else ALLOWED
+        quiet = verdict.quiet is not None or verdict.clears is not None
         return not self.checked and self.chain is None and not self.questions and not quiet
 
     @property
@@ -186,7 +188,7 @@ def _let_out(connection: Connection, form: Form, row: NewRow, decision: Decision
     """What passes all checks, with a slot at a time or at once: it may wait for its delay or the end of a silence."""
     gate, effect, live = words.account(decision), decision.verdict.effect, row["mode"] == Mode.LIVE
     subject = row["id"] if form.chain is None else form.chain.row["id"]
-    kept = holds.kept(connection, decision.verdict, row["workspace_id"], subject) if live else None
+    kept = holds.kept(connection, decision.verdict, row["workspace_id"], subject, gate.provider) if live else None
     if kept is not None and kept.at is None:
         return Settled(_ended(row, form, words.silenced(decision, kept.quiet)))
     if kept is not None:

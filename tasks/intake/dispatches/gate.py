@@ -82,7 +82,7 @@ class Ready:
     @property
     def is_plain(self) -> bool:
         """Whether it is written by adding its row alone."""
-        alone = not self.verdict.checks and self.verdict.quiet is None
+        alone = not self.verdict.checks and self.verdict.quiet is None and self.verdict.clears is None
         return self.row is not None and alone and self.chain is None and not self.questions
 
     @property
@@ -201,7 +201,8 @@ def carried_out(connection: Connection, ready: Ready) -> Decided:
 def _let_out(connection: Connection, ready: Ready, row: NewRow, outcome: Outcome | None) -> Decided:
     """What is written of a dispatch that passes all checks, unless a silence keeps it back."""
     asked = ready.asked
-    kept = holds.kept(connection, ready.verdict, asked.dispatch.tenant, row["id"])
+    provider = ready.gate.provider if ready.gate is not None else asked.dispatch.provider
+    kept = holds.kept(connection, ready.verdict, asked.dispatch.tenant, row["id"], provider)
     if kept is not None and kept.at is None:
         stopped = words.held(kept.quiet, ready.verdict.rule)
         dispatch_notes.note(connection, asked, ready.verdict, stopped, ready.shown)
