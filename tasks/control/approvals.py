@@ -109,7 +109,7 @@ def _whose(voter: Voter, asked: Row, row: Row, decision: str) -> str:
             return voting.checked(voter, asked, decision)
         return voting.checked_as_defined(voter, row, asked.notify)
     except NotYours as refusal:
-        voting.note_refusal(voter, row.workspace_id, row.id, refusal)
+        voting.note_refusal(voter, row.workspace_id, row.id, refusal, asked.id)
         raise
 
 
