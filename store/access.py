@@ -280,7 +280,10 @@ def key_name(db: Connection, key_id: str) -> str | None:
 
 
 def keys_called(db: Connection, name: str, most: int) -> list[Row]:
-    """Keys with this id or name, of any workspace and also revoked ones; at most so many, valid ones first."""
+    """Keys with this id or name, of any workspace, valid ones first.
+
+    Revoked ones, too; of one name at most ``most``.
+    """
     columns = (api_keys.c.revoked_at, api_keys.c.expires_at)
     by_id: list[Row] = list(db.execute(sa.select(*columns).where(api_keys.c.id == name)))
     by_name = sa.select(*columns).where(api_keys.c.name == name).order_by(api_keys.c.revoked_at.is_not(None))

@@ -1,5 +1,6 @@
 """What follows an approval: the approvals that other rules want, chains, events and delays, and no fallback unseen."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,12 @@ import pytest
 from store.engine import db
 from store.executions import transitions
 from store.gateway import approvals
+from tasks.intake import run_start
+from tasks.intake.run_start import RunRequest
 from tests.support import dispatching
 from tests.support.api import Door
 from tests.support.dispatching import body, send
+from tests.support.driven import drive
 
 PROVIDERS = """\
 providers:
@@ -70,7 +74,9 @@ rules:
     priority: 4
     condition: {{field: action.action_type, eq: later}}
     action: {{type: schedule, delay_seconds: 600}}
-  - {{name: plain, condition: {{field: action.action_type, eq: plain}}, action: {{type: require_approval, {_MAY}}}}}
+  - name: plain
+    condition: {{field: action.action_type, in_list: [plain, told]}}
+    action: {{type: require_approval, {_MAY}}}
 """
 
 
@@ -232,3 +238,31 @@ def test_no_fallback_takes_the_place_of_what_was_approved_unseen(
         assert decide(door, shown["approval_id"])["outcome"]["new_provider"] == "other"
         over = decide(door, unseen["approval_id"])["outcome"]
     assert (over["outcome"], over["fallback_chain"]) == ("circuit_open", [])
+
+
+def test_a_step_whose_fallback_is_new_is_asked_about_again(
+    door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Rules are asked at its attempt: what was approved without the fallback waits, and then goes out by it."""
+    texts = {"chains": CHAINS, "state_machines": MACHINES, "rules": RULES}
+    without = PROVIDERS.replace(", fallback_provider: other", "")
+    dispatching.put_in_force(monkeypatch, tmp_path, providers=without, **texts)
+    parameters = {"action_type": "told", "payload": {"host": "h-1"}}
+    step = {"id": "tell", "type": "action", "action_ref": "provider:drill", "parameters": parameters}
+    made = door.create_playbook(id="pb-tell", steps=[step])
+    run_id = run_start.start(RunRequest(workspace_id="default", actor="test", playbook_id=made["id"])).run_id
+
+    def question() -> Any:
+        with contextlib.suppress(AssertionError):
+            drive(run_id)
+        return pending(f"{run_id}.tell")
+
+    decide(door, question().id)
+    dispatching.put_in_force(monkeypatch, tmp_path, providers=PROVIDERS, **texts)
+    everywhere = door.key("operator", grants=({"tenants": ["*"]},))
+    assert door.call("POST", "/admin/circuit-breakers/drill/trip", key=everywhere).status_code == 200
+    again = question()
+    assert "goes out by other" in again.message
+    decide(door, again.id)
+    assert question() is None
+    assert (row(run_id).status, json.loads(row(f"{run_id}.tell").output)) == ("completed", {"sent": "other"})
