@@ -25,6 +25,7 @@ from tasks.clock import approval_notices
 from tasks.clock.duty import TimeSlice
 from tasks.clock.sweep import handle_due
 from tasks.intake import notices as asking
+from tasks.intake import started_runs
 from tasks.policy import approval_links
 from tasks.secrets.redact import MASK
 from tests.support import dispatching
@@ -91,6 +92,7 @@ def door(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iter
     monkeypatch.setenv("TOCSIN_DISPATCH_WAIT", "5")
     found = Door()
     asking.install()
+    started_runs.install()
     dispatching.put_in_force(monkeypatch, tmp_path, providers=PROVIDERS, rules=RULES)
     yield found
     dispatching.forget()
