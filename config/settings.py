@@ -89,6 +89,8 @@ class Settings:
     dispatch_wait: int
     #: how many dispatches may wait in a process at the same time
     dispatch_waiters: int
+    #: silences of one tenant that have not ended
+    tenant_silences: int
     #: the address under which people reach the API, which links in messages begin with; empty: host and port
     public_url: str
 
@@ -290,6 +292,7 @@ def load() -> Settings:
         session_seconds=values.whole(reader, "SESSION_SECONDS", 3600, least=60, most=604_800),
         dispatch_wait=values.whole(reader, "DISPATCH_WAIT", 30, most=300),
         dispatch_waiters=values.whole(reader, "DISPATCH_WAITERS", 500),
+        tenant_silences=values.whole(reader, "TENANT_SILENCES", 500, least=1, most=5_000),
         public_url=values.web_address("PUBLIC_URL", reader.str("PUBLIC_URL", "")),
         database_url=values.database(reader.str("DATABASE_URL", "") or f"sqlite:///{var_dir / 'tocsin.db'}"),
         sqlite_synchronous=values.one_of(

@@ -185,6 +185,16 @@ def route(
     return Route(None, tuple(tried))
 
 
+def fallbacks(provider: str, configs: Mapping[str, BreakerConfig]) -> list[str]:
+    """The providers that may take the place of one, in order."""
+    found = [provider]
+    while (following := configs[found[-1]].fallback_provider if found[-1] in configs else None) is not None:
+        if following in found:
+            break
+        found.append(following)
+    return found[1:]
+
+
 def fallback_cycle(configs: Mapping[str, BreakerConfig], provider: str) -> list[str] | None:
     """The providers of a circle of fallbacks that begins and ends at this one, or None."""
     path = [provider]

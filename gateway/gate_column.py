@@ -5,7 +5,7 @@ and the next attempt read it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -14,6 +14,8 @@ from gateway.verdicts import Problem, Quiet, Reroute, Shadow, Verdict
 
 #: verdicts that need no condition to be understood: it went out
 _AS_IT_IS = frozenset({"allow", "modify"})
+#: a part of the account of each execution that was approved, and of few others: to look for it costs no parsing
+APPROVED = '"approved":{'
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
@@ -46,7 +48,8 @@ class Gate:
     #: the silence that keeps it back, or has done so: id, comment, until, after
     silence: Mapping[str, Any] = field(default_factory=dict)
     #: set where the gate itself ends the execution or makes it wait: denied, suppressed, silenced, deduplicated,
-    #: throttled, scheduled, held, pending_approval
+    #: throttled, scheduled, held, pending_approval; or where a chain or an event took its place once it was approved:
+    #: chain_started, state_changed
     outcome: str | None = None
     #: of a deduplicated execution: the one that went out before
     of: str | None = None
@@ -54,6 +57,13 @@ class Gate:
     approval: str | None = None
     #: what was approved: ``digest`` of the execution, ``rule`` that asked last, and those that asked ``before``
     approved: Mapping[str, Any] = field(default_factory=dict)
+    #: of what waits for an approval: the rules that want one, and those whose checks it has passed
+    wanted: Sequence[str] = ()
+    counted: Sequence[str] = ()
+    #: what it does once it is approved in place of going out: a ``chain``, a ``state_machine``, ``delay_seconds``
+    onward: Mapping[str, Any] = field(default_factory=dict)
+    #: the fallbacks that were asked about: no other provider takes the place of the one that was approved
+    fallbacks: Sequence[str] = ()
     #: when a throttled execution may be tried again, or one that waits goes on
     until: int | None = None
     #: the provider that a rule or an open circuit breaker has replaced by ``provider``

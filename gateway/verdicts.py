@@ -274,6 +274,8 @@ class Verdict:
     problems: tuple[Problem, ...] = ()
     #: what keeps it back: for good where the effect is ``Silenced``, else for a time
     quiet: Quiet | None = None
+    #: an alert whose firing passes, of which a silence has kept an earlier one back
+    clears: str | None = None
     #: where the effect is a ``Group``: which one
     gathered: Gathered | None = None
 
@@ -285,7 +287,8 @@ class Verdict:
     @property
     def plain(self) -> bool:
         """Whether the execution goes out as it is, with nothing to check."""
-        return isinstance(self.effect, Allow) and not self.checks and not self.patches and self.quiet is None
+        goes_out = isinstance(self.effect, Allow) and not self.checks and not self.patches
+        return goes_out and self.quiet is None and self.clears is None
 
 
 def described(effect: Effect) -> Json:

@@ -54,6 +54,7 @@ api_keys = sa.Table(
     #: when it was revoked, ms; its secret's hash and its MAC are gone then, and the trail can still name it
     sa.Column("revoked_at", sa.BigInteger),
     sa.Index("ix_api_keys_workspace_id", "workspace_id"),
+    sa.Index("ix_api_keys_name", "name"),
 )
 
 #: the prefix of the id of a caller who is a user and no key
@@ -276,6 +277,17 @@ def get_key(db: Connection, workspace_id: str, key_id: str) -> Row | None:
 def key_name(db: Connection, key_id: str) -> str | None:
     """The name of a key, of any workspace and also a revoked one; None where there is no key of this id."""
     return db.scalar(sa.select(api_keys.c.name).where(api_keys.c.id == key_id))
+
+
+def keys_called(db: Connection, name: str, most: int) -> list[Row]:
+    """Keys with this id or name, of any workspace, valid ones first.
+
+    Revoked ones, too; of one name at most ``most``.
+    """
+    columns = (api_keys.c.revoked_at, api_keys.c.expires_at)
+    by_id: list[Row] = list(db.execute(sa.select(*columns).where(api_keys.c.id == name)))
+    by_name = sa.select(*columns).where(api_keys.c.name == name).order_by(api_keys.c.revoked_at.is_not(None))
+    return by_id or list(db.execute(by_name.limit(most)))
 
 
 def revoke_key(db: Connection, workspace_id: str, key_id: str, actor: str, *, force: bool = False) -> bool:

@@ -127,6 +127,16 @@ def take_turn(name: str, mine: str) -> bool:
     return bool(client().set(f"{name}:turn", mine, nx=True, ex=TURN))
 
 
+def keep_turn(name: str, mine: str) -> None:
+    """Keep a turn for longer, unless it has lapsed and another caller has it.
+
+    Raises:
+        RedisError: Redis cannot be asked.
+    """
+    if client().get(f"{name}:turn") == mine:
+        client().expire(f"{name}:turn", TURN)
+
+
 def end_turn(name: str, mine: str) -> None:
     """Let the next caller have its turn.
 

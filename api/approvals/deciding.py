@@ -7,8 +7,8 @@ from api.gateway.dispatch.waiting import ends
 from api.http.current_request import present
 from config.settings import settings
 from gateway import gate_column
+from playbooks.states import Status
 from store.engine import db
-from store.executions.transitions import TERMINAL
 from store.records import approvals as waiting_approvals
 from tasks.control import approvals
 from tasks.control.approvals import Decided
@@ -27,7 +27,7 @@ def decide(approval: Any, voter: Voter, decision: str, note: str = "") -> dict[s
         reply = here.process if waiting is not None else None
         decided = approvals.decide(approval.id, voter, decision, note, reply)
         row = decided.row
-        if decided.is_settled and waiting is not None and row.status not in TERMINAL:
+        if decided.is_settled and waiting is not None and row.status == Status.PENDING:
             here.wait(waiting, [row.id], seconds)
             row = db.read_one(waiting_approvals.execution, row.id) or row
     return _members(decided, row)
@@ -37,7 +37,7 @@ def _members(decided: Decided, row: Any) -> dict[str, Any]:
     outcome = None
     if decided.is_settled:
         gate = gate_column.read(row.gate)
-        known = dispatch_ends.outcome_of(row) if row.status in TERMINAL else None
+        known = dispatch_ends.known(row)
         action_id = (gate.given_id if gate is not None else None) or row.id
         outcome = answers.written(known, action_id, row.id)
     return {"id": decided.approval_id, "status": decided.status, "outcome": outcome}

@@ -2,8 +2,8 @@
 
 A link is signed. One that is wrong in any part, foreign or unknown is answered 404, always with the same body after the
 same work: one look at the database, one signature for each key. Only one with a good signature learns that it has
-expired, or that its approval is decided: 410. GET and HEAD show a page; POST decides. A link stands for its recipient,
-whatever key a request carries besides.
+expired, that its approval is decided, or that its recipient was revoked: 410. GET and HEAD show a page; POST decides. A
+link stands for its recipient, whatever key a request carries besides.
 """
 
 import re
@@ -153,7 +153,8 @@ def _known(namespace: str, tenant: str, approval_id: str, decision: str) -> Know
     """The approval of a link with a good signature.
 
     Raises:
-        NotFound: it is wrong in any part, or there is no such approval. Gone: it has expired, or is decided.
+        NotFound: it is wrong in any part, or there is no such approval. Gone: it has expired, is decided, or its
+        recipient may not decide any more.
     """
     # a namespace may have slashes: the last two parts are tenant and id
     *front, tenant, approval_id = f"{namespace}/{tenant}/{approval_id}".split("/")
@@ -172,4 +173,6 @@ def _known(namespace: str, tenant: str, approval_id: str, decision: str) -> Know
         raise Gone("The link has expired.")
     if found.status != approvals.PENDING:
         raise Gone(f"It is decided already: it is {found.status}.")
+    if voting.is_revoked(recipient):
+        raise Gone("The link is no good any more: the key or the user to which it was given was revoked.")
     return Known(found, recipient, link.expires_at)

@@ -7,9 +7,10 @@ from typing import Any
 _canonical = json.JSONEncoder(ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 
 
-def of(revision_id: str, provider: str, action_type: str, payload: Any, target: str | None) -> str:
+def of(revision_id: str, provider: str, action_type: str, payload: Any, target: str | None, *more: Any) -> str:
     """The SHA-256 of what an execution is to do.
 
-    ``payload`` is its stored form: secret values are masked there, and are sealed to the execution.
+    ``payload`` is its stored form: secret values are masked there, and are sealed to the execution. ``more`` is
+    what it may do besides, if anything.
     """
-    return hashlib.sha256(_canonical([revision_id, provider, action_type, payload, target]).encode()).hexdigest()
+    return hashlib.sha256(_canonical([revision_id, provider, action_type, payload, target, *more]).encode()).hexdigest()

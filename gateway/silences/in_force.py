@@ -59,9 +59,9 @@ class Silence:
         """Whether it may match executions with this key, whose tenant it covers."""
         return all(one.matches(key) for one in self._in_key)
 
-    def matches(self, facts: Facts) -> bool:
-        """Whether it matches, active or not; it concerns the key."""
-        return all(one.matches(facts) for one in self._others)
+    def matches(self, facts: Facts, texts: dict[matchers.Path, str] | None = None) -> bool:
+        """Whether it matches, active or not; it concerns the key. ``texts``: as those of a matcher."""
+        return all(one.matches(facts, texts) for one in self._others)
 
     def covers(self, tenant: str) -> bool:
         """Whether it covers a tenant."""
@@ -98,21 +98,21 @@ class Candidates:
 
     def active(self, facts: Facts) -> list[tuple[Silence, int]]:
         """Those that keep an execution back, the strictest first, and until when."""
-        at, found = facts.at, []
-        for one in self._few(facts):
+        at, found, texts = facts.at, [], dict[matchers.Path, str]()
+        for one in self._few(facts, texts):
             until = one.active_until(at)
-            if until is not None and one.matches(facts):
+            if until is not None and one.matches(facts, texts):
                 found.append((one, until))
         if len(found) > 1:
             found.sort(key=lambda item: (AFTER.index(item[0].after), -item[1], item[0].id))
         return found
 
-    def _few(self, facts: Facts) -> Iterator[Silence]:
+    def _few(self, facts: Facts, texts: dict[matchers.Path, str]) -> Iterator[Silence]:
         yield from self._others
         for reads, by_value in self._by_value.values():
-            yield from by_value.get(reads.text(facts), ())
+            yield from by_value.get(reads.text(facts, texts), ())
         for path, (reads, _) in self._by_pattern.items():
-            text = reads.text(facts)
+            text = reads.text(facts, texts)
             yield from (self._remembered if len(text) <= MAX_REMEMBERED else self._matching)(path, text)
 
     def _matching(self, path: matchers.Path, text: str) -> tuple[Silence, ...]:

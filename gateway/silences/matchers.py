@@ -2,7 +2,8 @@
 
 A name is a label (``severity``) or the path of a field (``action.provider``, ``action.payload.host``). A missing value
 reads as the empty text, so that ``!=`` and ``!~`` match it; numbers, true and false read as JSON writes them. A regular
-expression matches the whole text, and runs on RE2. A silence is silent only where all of its matchers match.
+expression matches the whole text, of which it reads the first 16,384 characters, and runs on RE2. A silence is silent
+only where all of its matchers match.
 """
 
 import json
@@ -20,6 +21,8 @@ from playbooks.definitions.fields import MAX_NAME_CHARACTERS, is_line
 
 MAX_MATCHERS = 20
 MAX_VALUE_CHARACTERS = 1024
+#: characters of a text that a pattern reads: a hundred patterns over all of a large payload would take half a second
+MAX_READ = 16_384
 #: the operators, and what existing clients call them
 OPERATORS = ("=", "!=", "=~", "!~")
 ALIASES = {"equal": "=", "not_equal": "!=", "regex": "=~", "not_regex": "!~"}
@@ -62,7 +65,7 @@ def matches(op: str, value: str) -> Matches:
 
     def test(text: str) -> bool:
         try:
-            return (whole(text) is not None) is wanted
+            return (whole(text[:MAX_READ]) is not None) is wanted
         except UnicodeEncodeError:  # half surrogates have no form in UTF-8, on which RE2 works
             return not wanted
 
@@ -86,17 +89,25 @@ class Matcher:
         self.in_key = fields.in_key(self.path)
         self._read, self._matches = fields.reader(self.path, UTC), matches(op, value)
 
-    def text(self, facts: Facts | Key) -> str:
-        """What it reads of facts, or of a key."""
-        return text_of(self._read(facts))  # type: ignore[arg-type]
+    def text(self, facts: Facts | Key, texts: dict[Path, str] | None = None) -> str:
+        """What it reads of facts, or of a key.
+
+        ``texts`` has those of the same facts that were read before: to write out a large object takes long.
+        """
+        if texts is None:
+            return text_of(self._read(facts))  # type: ignore[arg-type]
+        text = texts.get(self.path)
+        if text is None:
+            text = texts[self.path] = text_of(self._read(facts))  # type: ignore[arg-type]
+        return text
 
     def matches_text(self, text: str) -> bool:
         """Whether what it reads matches."""
         return self._matches(text)
 
-    def matches(self, facts: Facts | Key) -> bool:
-        """Whether facts match; of a matcher that is ``in_key``, whether a key does."""
-        return self._matches(self.text(facts))
+    def matches(self, facts: Facts | Key, texts: dict[Path, str] | None = None) -> bool:
+        """Whether facts match; of a matcher that is ``in_key``, whether a key does. ``texts``: as those of ``text``."""
+        return self._matches(self.text(facts, texts))
 
 
 def compiled(written: Sequence[Mapping[str, str]]) -> tuple[Matcher, ...]:

@@ -40,10 +40,12 @@ WHOSE = itemgetter(*canonical.WHOSE)
 MOST_UNSEALED = 1_000
 
 
-def check(db: Connection, done: Progress, want: Want, most_rows: int = MOST_ROWS) -> Progress:
+def check(
+    db: Connection, done: Progress, want: Want, most_rows: int = MOST_ROWS, most_seals: int = MOST_SEALS
+) -> Progress:
     """Check one slice behind what is done; ``ended`` says that nothing is left."""
     before = seals.numbered(db, done.number) if done.number else None
-    found = seals.behind(db, done.number, MOST_SEALS)
+    found = seals.behind(db, done.number, most_seals)
     here: list[Any] = []
     rows = 0
     for seal in found:
@@ -59,7 +61,7 @@ def check(db: Connection, done: Progress, want: Want, most_rows: int = MOST_ROWS
         mark = None
     gone = mark.seal if mark is not None else 0
     _Rows(db, done, want).check(before, [one for one in here if one.number > gone], gone)
-    done.ended = not here or len(here) == len(found) < MOST_SEALS
+    done.ended = not here or len(here) == len(found) < most_seals
     strays.check(db, done, before, here, gone)
     if here:
         done.number = here[-1].number

@@ -10,6 +10,9 @@ from store.callers.sessions import sessions
 from store.engine.db import Connection, now_ms
 from store.engine.prepared import Prepared
 
+#: keys of one name that are looked at
+_MOST_KEYS = 1_000
+
 log = logs.logger(__name__)
 
 _by_jti = Prepared(
@@ -47,4 +50,18 @@ def authenticate(db: Connection, token: str) -> Caller | None:
         permissions=access.ROLES[row.role],
         grants=row.grants,
         session=said.jti,
+    )
+
+
+def is_gone(db: Connection, name: str) -> bool:
+    """Whether this is the name of a user who may not sign in, or of keys that are all revoked or have expired.
+
+    What is the name of neither, as an address is, is not gone; ``user:NAME`` is always that of a user.
+    """
+    user = users.get(db, name.removeprefix(access.USER))
+    if user is not None or name.startswith(access.USER):
+        return user is None or user.disabled_at is not None
+    keys, now = access.keys_called(db, name, _MOST_KEYS), now_ms()
+    return bool(keys) and all(
+        key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now) for key in keys
     )

@@ -110,7 +110,7 @@ def partial_index(name: str, *columns: sa.Column[Any], where: Any, unique: bool 
 SOURCES: dict[Status, tuple[Status, ...]] = {
     Status.PENDING: (Status.RUNNING, Status.WAITING, Status.PAUSED),
     Status.RUNNING: (Status.PENDING, Status.WAITING, Status.PAUSED),
-    Status.WAITING: (Status.RUNNING,),
+    Status.WAITING: (Status.RUNNING, Status.WAITING),  # an approval may lead to another one, or to a delay
     Status.PAUSED: (Status.PENDING, Status.RUNNING),
     Status.COMPLETED: (Status.RUNNING, Status.WAITING, Status.PAUSED),
     Status.FAILED: (Status.PENDING, Status.RUNNING, Status.WAITING, Status.PAUSED),

@@ -23,6 +23,8 @@ PENDING, APPROVED, REJECTED, EXPIRED, CANCELLED = "pending", "approved", "reject
 STATUSES = (PENDING, APPROVED, REJECTED, EXPIRED, CANCELLED)
 #: who asks
 RULE, STEP, ACTION = "rule", "step", "action"
+#: between two notes in the trail of refused links, ms
+NOTED_EVERY = 60_000
 
 approvals = sa.Table(
     "approvals",
@@ -63,6 +65,8 @@ approvals = sa.Table(
     sa.Column("notice_error", sa.Text),
     #: how often a notice was tried in vain since the last success
     sa.Column("tries", sa.Integer, nullable=False),
+    #: when the trail has last noted that a link was refused
+    sa.Column("refused_at", sa.BigInteger),
     sa.Index("ix_approvals_status", "workspace_id", "status", "created_at", "id"),
     sa.Index("ix_approvals_execution", "execution_id"),
     sa.Index("ix_approvals_order", "created_at", "id"),
@@ -202,6 +206,13 @@ def settle(db: Connection, approval_id: str, status: str, *, by: str, note: str 
     mine = sa.and_(approvals.c.id == approval_id, approvals.c.status == PENDING)
     ended = {"status": status, "decided_at": now_ms(), "decided_by": by, "note": note, "notify_at": None}
     return db.execute(sa.update(approvals).where(mine).values(ended)).rowcount == 1
+
+
+def note_refusal(db: Connection, approval_id: str) -> bool:
+    """Whether the refusal of a link is noted in the trail: once in ``NOTED_EVERY`` for each approval."""
+    long_ago = sa.or_(approvals.c.refused_at.is_(None), approvals.c.refused_at <= now_ms() - NOTED_EVERY)
+    mine = sa.and_(approvals.c.id == approval_id, long_ago)
+    return db.execute(sa.update(approvals).where(mine).values(refused_at=now_ms())).rowcount == 1
 
 
 def due_notices(db: Connection, *, limit: int) -> list[Row]:

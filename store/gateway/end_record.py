@@ -27,6 +27,8 @@ _CODES = {
     "throttled": "throttled",
     "circuit_open": "circuit_open",
 }
+#: verdicts that let something else happen in the place of what has completed
+_INSTEAD = {"chain": "chain_started", "state_machine": "state_changed"}
 _BY_STATUS = {Status.COMPLETED: USUAL, Status.FAILED: "failed", Status.TIMEOUT: "failed"}
 _ORIGINS: dict[str, str] = {Kind.ACTION: "trigger", Kind.STEP: "step"}
 _NAMESPACES: dict[str, str] = {Kind.ACTION: "actions", Kind.STEP: "playbooks"}
@@ -98,9 +100,8 @@ def _outcome(to: Status) -> sa.ColumnElement[Any]:
     ended = sa.bindparam("ended_", type_=sa.Text)
     if to == Status.COMPLETED:
         rerouted = sa.or_(_Member("verdict") == _word("reroute"), _Member("original_provider").is_not(None))
-        return sa.case(
-            (rerouted, _word("rerouted")), (_Member("verdict") == _word("chain"), _word("chain_started")), else_=ended
-        )
+        instead = [(_Member("verdict") == _word(verdict), _word(outcome)) for verdict, outcome in _INSTEAD.items()]
+        return sa.case((rerouted, _word("rerouted")), *instead, else_=ended)
     if to == Status.SKIPPED:  # its row says only in ``gate`` what has stopped it
         codes = [(_Member("outcome") == _word(code), _word(outcome)) for code, outcome in _CODES.items()]
         return sa.case(*codes, else_=ended)
@@ -175,8 +176,8 @@ def of_new(row: Mapping[str, Any]) -> Mapping[str, Any]:
         return NO_RECORD
     said = json.loads(gate)
     outcome = _CODES.get(said.get("outcome", "")) or word(status, row.get("error"))
-    if status == Status.COMPLETED and said.get("verdict") == "chain":
-        outcome = "chain_started"
+    if status == Status.COMPLETED:
+        outcome = _INSTEAD.get(said.get("verdict", ""), outcome)
     verdict = said.get("verdict")
     own = {"outcome": outcome, "verdict": None if verdict == _USUAL_VERDICT else verdict}
     own |= {"caller": row["created_by"], "began_at": row["created_at"]}

@@ -259,10 +259,10 @@ def _active_key(namespace: str, action_type: str, name: str, value: str) -> str:
     return _digest(namespace, action_type, name, value)
 
 
-def disarm(db: Connection, row: Any) -> None:
-    """Let an event stay in its state for as long as nothing else moves it."""
+def postpone(db: Connection, row: Any, until: int) -> None:
+    """Let an event stay in its state until a time (ms), unless it was changed since it was read."""
     mine = sa.and_(events.c.id == row.id, events.c.version == row.version)
-    db.execute(sa.update(events).where(mine).values(timeout_at=None, timeout_to=None, version=row.version + 1))
+    db.execute(sa.update(events).where(mine).values(timeout_at=until, version=row.version + 1))
 
 
 def due(db: Connection, *, limit: int) -> list[Row]:

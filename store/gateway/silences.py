@@ -74,6 +74,8 @@ silence_holds = sa.Table(
     #: its place in the order of release, and when it goes out, that included
     sa.Column("seq", sa.Integer, nullable=False),
     sa.Column("due_at", sa.BigInteger, nullable=False),
+    #: the alert that it is about, if any
+    sa.Column("alert", sa.Text),
 )
 
 silenced_alerts = sa.Table(
@@ -125,9 +127,11 @@ def times_of(row: Any) -> dict[str, Any]:
     return {name: getattr(row, name) for name in ("starts_at", "ends_at", "cron", "timezone", "duration_ms")}
 
 
-def live(db: Connection) -> int:
-    """How many have not ended."""
-    return int(db.execute(sa.select(sa.func.count()).select_from(silences).where(is_live)).scalar_one())
+def live(db: Connection, tenant: str) -> tuple[int, int]:
+    """How many have not ended, of all tenants and of this one."""
+    mine = sa.func.count(sa.case((_table.workspace_id == tenant, 1)))
+    row = db.execute(sa.select(sa.func.count(), mine).select_from(silences).where(is_live)).one()
+    return int(row[0]), int(row[1])
 
 
 def add(db: Connection, values: Mapping[str, Any]) -> Row:
@@ -188,7 +192,8 @@ _counting = Prepared(
 )
 _holding = Prepared(
     sa.text(
-        "INSERT INTO silence_holds (silence_id, execution_id, seq, due_at) VALUES (:id, :execution_id, :seq, :due_at)"
+        "INSERT INTO silence_holds (silence_id, execution_id, seq, due_at, alert)"
+        " VALUES (:id, :execution_id, :seq, :due_at, :alert)"
         " ON CONFLICT (silence_id, execution_id) DO UPDATE SET seq = excluded.seq, due_at = excluded.due_at"
     )
 )
@@ -201,8 +206,10 @@ def lock(db: Connection, silence_ids: Sequence[str]) -> None:
         db.execute(mine).all()
 
 
-def hold(db: Connection, silence_id: str, execution_id: str, until: int) -> int | None:
-    """Hold an execution until the period of a silence is over; returns when it goes out (ms).
+def hold(db: Connection, silence_id: str, execution_id: str, until: int, alert: str | None = None) -> int | None:
+    """Hold an execution, which may be about an alert, until the period of a silence is over.
+
+    Returns when it goes out (ms).
 
     That is now where the silence has ended meanwhile; None where it holds ``MOST_HELD`` already. Those that are held go
     out in the order in which they came: each a millisecond after the one before.
@@ -215,7 +222,8 @@ def hold(db: Connection, silence_id: str, execution_id: str, until: int) -> int 
     if row.cron is None and row.ends_at is not None:
         until = int(row.ends_at)  # it may have been moved since this process heard of it
     due_at = until + int(row.held)
-    _holding.run(db, {"id": silence_id, "execution_id": execution_id, "seq": row.held, "due_at": due_at})
+    values = {"id": silence_id, "execution_id": execution_id, "seq": row.held, "due_at": due_at, "alert": alert}
+    _holding.run(db, values)
     return due_at
 
 
@@ -245,6 +253,26 @@ def keeping(db: Connection, workspace_id: str, alert: str, silence_ids: Sequence
     mine = (column.workspace_id == workspace_id, column.alert == alert, column.silence_id.in_(silence_ids))
     kept = sa.select(column.silence_id).where(*mine, column.expires_at > now_ms())
     return frozenset(db.execute(kept).scalars())
+
+
+_kept = Prepared(
+    sa.text(
+        "SELECT (SELECT 1 FROM silenced_alerts WHERE workspace_id = :workspace_id LIMIT 1) AS of_tenant,"
+        " (SELECT 1 FROM silenced_alerts WHERE workspace_id = :workspace_id AND alert = :alert LIMIT 1) AS kept"
+    )
+)
+
+
+def kept_alerts(db: Connection, workspace_id: str, alert: str) -> tuple[bool, bool]:
+    """Whether silences have kept any alert of a tenant back, and this one."""
+    row = _kept.first(db, {"workspace_id": workspace_id, "alert": alert})
+    return row.of_tenant is not None, row.kept is not None
+
+
+def forget_alert(db: Connection, workspace_id: str, alert: str) -> None:
+    """Forget that silences have kept an alert back: its firing has gone out."""
+    mine = sa.and_(silenced_alerts.c.workspace_id == workspace_id, silenced_alerts.c.alert == alert)
+    db.execute(sa.delete(silenced_alerts).where(mine))
 
 
 def forget_alerts(db: Connection, *, before: int, limit: int = 500) -> int:

@@ -1,11 +1,13 @@
 """The executions that silences hold: moved when a silence ends early or late, and forgotten once they go out."""
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from playbooks.states import Status, WaitingFor
 from store.engine.db import Connection
 from store.executions.transitions import executions
-from store.gateway.silences import silence_holds
+from store.gateway.silences import silence_holds, silenced_alerts
 
 _row, _hold = executions.c, silence_holds.c
 #: how far the time of a step lies from that of its place at most, ms
@@ -36,6 +38,16 @@ def move(db: Connection, silence_id: str, until: int) -> int:
         .values(due_at=sa.literal(until, sa.BigInteger) + sa.cast(_hold.seq, sa.BigInteger))
     )
     return moved
+
+
+def of_alert(db: Connection, workspace_id: str, alert: str) -> list[Any]:
+    """The executions about an alert that silences hold: ``id`` and ``gate``, locked until the transaction ends."""
+    noted = sa.and_(silenced_alerts.c.workspace_id == workspace_id, silenced_alerts.c.alert == alert)
+    theirs = sa.select(_hold.execution_id).where(
+        _hold.silence_id.in_(sa.select(silenced_alerts.c.silence_id).where(noted)), _hold.alert == alert
+    )
+    held = sa.select(_row.id, _row.gate).where(_row.id.in_(theirs), _row.workspace_id == workspace_id, _delayed)
+    return list(db.execute(held.order_by(_row.id).with_for_update(of=executions)))
 
 
 def forget_released(db: Connection, silence_id: str) -> int:

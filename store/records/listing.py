@@ -5,6 +5,7 @@ newest record of each tenant, the other filters are applied to what it brings, a
 themselves, with what was carried, are read last, only those of the part.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from heapq import nlargest
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from store.access import workspaces
 from store.audit import USUAL, audit
 from store.callers import reach
 from store.callers.reach import Covering
+from store.engine import texts
 from store.engine.db import Connection, Row
 from store.executions.lists import walks
 from store.executions.lists.listing import small
@@ -73,7 +75,7 @@ def search(db: Connection, within: Scope, filters: Mapping[str, Any], part: Part
     shown, after = cut(ids, part, ("at", "id"))
     columns = [*_SHOWN, small(db, executions.c.input), small(db, payloads.c.body), _has_payload]
     page = sa.select(*columns).select_from(_joined).where(_table.id.in_([key.id for key in shown]))
-    rows = db.execute(page.order_by(_table.at.desc(), _table.id.desc())).all()
+    rows = texts.read(db, lambda: db.execute(page.order_by(_table.at.desc(), _table.id.desc())).all())
     return Found(list(rows), after, total)
 
 
@@ -98,8 +100,13 @@ def of(db: Connection, within: Scope, action_id: str, *, limit: int) -> list[Row
         for first in range(0, len(within.tenants), _AT_ONCE):
             of_tenants = _table.workspace_id.in_(within.tenants[first : first + _AT_ONCE])
             query = sa.select(*columns).select_from(_joined).where(of_tenants, mine, _is_record, *within.covered)
-            found |= {row.id: row for row in db.execute(query.order_by(_table.id.desc()).limit(limit))}
+            newest = query.order_by(_table.id.desc()).limit(limit)
+            found |= {row.id: row for row in texts.read(db, functools.partial(_all, db, newest))}
     return nlargest(limit, found.values(), key=lambda row: (row.at, row.id))
+
+
+def _all(db: Connection, query: sa.Select[Any]) -> list[Row]:
+    return list(db.execute(query))
 
 
 def count(db: Connection, tenant: str, filters: Mapping[str, Any], most: int) -> int:

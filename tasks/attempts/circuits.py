@@ -8,17 +8,17 @@ not even a look.
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from config import logs
 from config.errors import Problem, Unavailable
-from gateway import breakers, circuits, current
+from gateway import breakers, circuits, current, gate_column
 from gateway.breakers import CLOSED, BreakerConfig, End
 from gateway.current import InForce
 from gateway.facts import PLAYBOOKS, PROVIDER_PREFIX
-from gateway.gate_column import Gate
+from gateway.gate_column import APPROVED, Gate
 from playbooks.states import Mode, Status
 from providers.base import Abandoned
 from store import audit
@@ -96,17 +96,26 @@ def through(row: Any, revision: Revision, dispatch: Mapping[str, Any], sent_to: 
     held = _patiently(current.current)
     if provider not in held.breakers:
         return None
-    way = _found(row, provider, held)._replace(action_type=str(dispatch.get("action_type", "")))
+    way = _found(row, provider, held, _approved(row))._replace(action_type=str(dispatch.get("action_type", "")))
     if way.by != provider:
         log.info("circuit breaker open; a fallback is used", provider=provider, fallback=way.by)
     return way
 
 
-def _found(row: Any, provider: str, held: InForce) -> Way:
+def _approved(row: Any) -> Collection[str] | None:
+    """The fallbacks that were shown to those who approved it; None where no approval was asked."""
+    if row.gate is None or APPROVED not in row.gate:
+        return None
+    gate = gate_column.read(row.gate)
+    return None if gate is None else gate.fallbacks
+
+
+def _found(row: Any, provider: str, held: InForce, shown: Collection[str] | None) -> Way:
     refused = frozenset[str]()
     while True:
         found = breakers.route(provider, held.breakers, circuits.known(), db.now_ms(), refused)
-        if found.provider is None:
+        unseen = shown is not None and found.provider not in (provider, *shown)
+        if found.provider is None or unseen:
             raise CircuitOpen(provider, found.tried)
         config = held.breakers.get(found.provider)
         if not found.probe:

@@ -7,6 +7,7 @@ row was changed, waits for an approval again; nothing of it goes out.
 from typing import Any
 
 from gateway import gate_column
+from gateway.gate_column import APPROVED
 from playbooks.states import Mode, Status, WaitingFor
 from providers.base import Abandoned
 from store.engine import db
@@ -15,13 +16,10 @@ from tasks.attempts.conclude import Ending, columns_of, failed
 from tasks.attempts.patience import with_patience
 from tasks.policy import questions
 
-#: a part of the account of each execution that was approved, and of few others: to look for it costs no parsing
-_MARK = '"approved":{'
-
 
 def is_approved(row: Any) -> bool:
     """Whether a rule has held an execution back, and it was approved."""
-    return row.gate is not None and _MARK in row.gate
+    return row.gate is not None and APPROVED in row.gate
 
 
 def asked_again(row: Any) -> Ending | None:

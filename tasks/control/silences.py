@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from config.errors import CallerError, Conflict, InvalidRequest, NotFound, Problem
+from config.settings import settings
 from gateway.facts import Facts
 from gateway.grants import ANY, Grant
 from gateway.silences import matchers, written
@@ -50,15 +51,23 @@ def create(given: Mapping[str, Any], author: Author, *, tenant: str, exact: bool
 
     def write(connection: Connection) -> tuple[Row, int]:
         configurations.begin(connection)
-        if silences.live(connection) >= MOST:
-            raise Conflict(
-                f"There are {MOST:,} silences that have not ended: end some first.", code="too_many_silences"
-            )
+        _refuse_too_many(*silences.live(connection, tenant), tenant)
         row = silences.add(connection, {**new, "next_at": next_at(_Row(new), db.now_ms())})
         _audit(connection, author, "silence.created", row)
         return row, configurations.end(connection)
 
     return _announced(write)
+
+
+def _refuse_too_many(of_all: int, of_tenant: int, tenant: str) -> None:
+    most = settings().tenant_silences
+    if of_tenant >= most:
+        whose = "that concern all tenants" if tenant == ANY else f"of the tenant {tenant!r}"
+        text = f"There are {most:,} silences {whose} that have not ended, as many as it may have: end some first."
+        raise Conflict(text, code="too_many_silences")
+    if of_all >= MOST:
+        text = f"There are {MOST:,} silences of all tenants that have not ended: end some first."
+        raise Conflict(text, code="too_many_silences")
 
 
 def change(silence_id: str, given: Mapping[str, Any], author: Author) -> tuple[Row, str]:

@@ -13,14 +13,15 @@ from gateway.approvals import signing
 from gateway.rules.approval_checks import ROLE
 from store import access, audit
 from store.access import USER, Caller
+from store.callers import known
 from store.engine import db
 from store.gateway import approvals
 from tasks.runs import deciders
 from tasks.runs.deciders import NotYours
 
 APPROVE, REJECT = signing.DECISIONS
-#: the voter of a link without a recipient
-HOLDER = "link"
+#: the voter of a link without a recipient, and the way of all links
+HOLDER = LINK = "link"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +50,8 @@ def by_caller(caller: Caller) -> Voter:
 def by_link(recipient: str | None) -> Voter:
     """The voter of a link: its recipient."""
     if recipient is None:
-        return Voter(name=HOLDER, via="link")
-    return Voter(name=recipient, via="link", names=_names(recipient))
+        return Voter(name=HOLDER, via=LINK)
+    return Voter(name=recipient, via=LINK, names=_names(recipient))
 
 
 def _names(key_id: str) -> frozenset[str]:
@@ -112,7 +113,7 @@ def _named(voter: Voter, named: Sequence[str], notify: str | None) -> str | None
 def _by_role(voter: Voter, named: Sequence[str], notify: str | None) -> bool:
     """Whether a role that is named covers the voter: by its own, or by the link that was sent for the role."""
     roles = [name for name in named if name.startswith(ROLE)]
-    if voter.via == "link":
+    if voter.via == LINK:
         return bool(roles) and notify is not None and voter.name == f"notify:{notify}"
     return f"{ROLE}{voter.role}" in roles
 
@@ -121,10 +122,22 @@ def _is_requester(voter: Voter, requester: str) -> bool:
     if requester == voter.name:
         return True
     # the names of keys are not unique: only a link is known by nothing else
-    return voter.via == "link" and voter.name in _names(requester)
+    return voter.via == LINK and voter.name in _names(requester)
 
 
-def note_refusal(voter: Voter, workspace_id: str, execution_id: str, refusal: NotYours) -> None:
-    """Write an attempt to decide without permission to the audit trail."""
+def is_revoked(recipient: str | None) -> bool:
+    """Whether the key or the user to which a link was given may not decide any more.
+
+    An address or a channel is neither.
+    """
+    return recipient is not None and bool(db.read_one(known.is_gone, recipient))
+
+
+def note_refusal(
+    voter: Voter, workspace_id: str, execution_id: str, refusal: NotYours, approval_id: str | None = None
+) -> None:
+    """Write an attempt to decide without permission to the audit trail; of those by links to one approval, a few."""
     with db.write() as connection:
+        if approval_id is not None and voter.via == LINK and not approvals.note_refusal(connection, approval_id):
+            return
         audit.record(connection, workspace_id, voter.name, "approval.refused", execution_id, reason=refusal.code)

@@ -17,7 +17,7 @@ from config.times import stamp
 from gateway import current
 from gateway.facts import Facts
 from gateway.machines import Machine, Step
-from gateway.outcomes import StateChanged
+from gateway.outcomes import Grouped, StateChanged
 from gateway.redacted import redacted
 from gateway.requests import Dispatch
 from gateway.rules import fingerprints
@@ -123,7 +123,12 @@ def moving(ready: Ready, providers: Providers) -> Ready:
 
 def lock(connection: Connection, ready: Iterable[Ready]) -> None:
     """Lock the events that some dispatches move, before anything else is locked."""
-    ids = {one.move.event.id for one in ready if one.move is not None}
+    lock_of(connection, (one.move for one in ready if one.move is not None))
+
+
+def lock_of(connection: Connection, made: Iterable[Move]) -> None:
+    """Lock the events of some moves."""
+    ids = {one.event.id for one in made}
     if ids:
         events.lock(connection, ids)
 
@@ -229,6 +234,7 @@ def _told(connection: Connection, move: Move, event: Event, step: Step) -> Moved
     ready = move.told.get(move.machine.place(step.previous)) if step.notice.notify else None
     rows, messages = list[NewRow](), list[Canvas]()
     more: dict[str, Any] = {}
+    goes = False
     if isinstance(ready, str):
         more["notice_error"] = ready
     elif ready is not None:
@@ -236,9 +242,10 @@ def _told(connection: Connection, move: Move, event: Event, step: Step) -> Moved
         sent = notices.asked(connection, ready, dispatch_gate.carried_out(connection, ready))
         rows, messages = list(sent.rows), list(sent.messages)
         more["notice"] = sent.subject
+        goes = bool(rows) or isinstance(sent.outcome, Grouped)  # a rule or a silence may have stopped it
     what = "event.timeout" if move.cause == TIMEOUT else "event.moved"
     _note(connection, move, event, event.moves, what, **{"from": step.previous, "to": step.state}, **more)
-    outcome = StateChanged(event.fingerprint, step.previous, step.state, notify="notice" in more)
+    outcome = StateChanged(event.fingerprint, step.previous, step.state, notify=goes)
     return Moved(outcome=outcome, event_id=event.id, rows=rows, messages=messages)
 
 

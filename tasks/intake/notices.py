@@ -18,7 +18,7 @@ from gateway.outcomes import REDACTED, PendingApproval
 from gateway.redacted import redacted
 from gateway.requests import Dispatch
 from gateway.rules.approval_checks import ROLE
-from gateway.verdicts import Verdict
+from gateway.verdicts import RequireApproval
 from playbooks.definitions.events import APPROVAL_NOTICE, APPROVAL_REQUESTED
 from playbooks.states import Mode, Status, WaitingFor
 from store import audit
@@ -52,6 +52,8 @@ class Question:
     notices: Sequence[Ready] = ()
     #: whether a playbook listens for it
     announces: bool = False
+    #: the account of the execution that waits, as it was asked about
+    gate: Gate | None = None
 
 
 def recipients(row: Any) -> list[str]:
@@ -63,19 +65,18 @@ def recipients(row: Any) -> list[str]:
 
 def asking(ready: Ready) -> Ready:
     """A dispatch with the approval that a rule asks for, if one does."""
-    if ready.facts is None or ready.row is None or ready.gate is None or ready.chain is not None:
+    row = ready.held or (ready.row if ready.chain is None else None)
+    if ready.facts is None or row is None or ready.gate is None or not questions.asking(ready.verdict):
         return ready
-    if not questions.asking(ready.verdict):
-        return ready
-    return replace(ready, questions=asked_by(Decision(ready.facts, ready.verdict), ready.row, ready.gate))
+    return replace(ready, questions=asked_by(Decision(ready.facts, ready.verdict), row, ready.gate))
 
 
 def asked(connection: Connection, ready: Ready, decided: Decided) -> Decided:
     """What is written of a dispatch that waits for an approval."""
-    if decided.question is None or ready.gate is None:
+    if decided.question is None or decided.question.gate is None:
         return decided
     approval, messages = written(connection, decided.question)
-    row = waits(decided.rows[0], ready.gate, approval)
+    row = waits(decided.rows[0], decided.question.gate, approval)
     said = outcome(approval, ready.asked.caller.key_id)
     return Decided(subject=decided.subject, outcome=said, rows=[row], messages=messages)
 
@@ -83,17 +84,23 @@ def asked(connection: Connection, ready: Ready, decided: Decided) -> Decided:
 def asked_by(decision: Decision, row: Mapping[str, Any], gate: Gate) -> dict[str, Question]:
     """What the rules ask about an execution that is about to be accepted, by rule."""
     found, verdict = {}, decision.verdict
-    for rule, effect in questions.asking(verdict).items():
-        digest = questions.digest_of(row, gate)
-        reason = _reason(verdict, rule)
-        facts = decision.facts._replace(caller=decision.facts.caller or row["created_by"])
-        new = questions.of_rule(effect, rule, reason, facts, execution_id=row["id"], digest=digest)
-        found[rule] = announced(prepared(new, decision.facts.payload), Mode.LIVE)
+    asks, passed = questions.asking(verdict), [check.rule for check in verdict.checks]
+    gate = questions.about(gate, row["action_id"], verdict)
+    for rule, effect in asks.items():
+        # a limit that asks undoes what the other checks have counted; the last rule asks about what passes them all
+        account = replace(gate, wanted=list(asks)) if rule in passed else replace(gate, counted=passed)
+        found[rule] = question(decision, row, account, rule, effect)
     return found
 
 
-def _reason(verdict: Verdict, rule: str) -> str | None:
-    return next((check.reason for check in verdict.checks if check.rule == rule), verdict.reason)
+def question(decision: Decision, row: Mapping[str, Any], gate: Gate, rule: str, effect: RequireApproval) -> Question:
+    """What a rule asks about an execution with these columns and this account."""
+    verdict = decision.verdict
+    reason = next((check.reason for check in verdict.checks if check.rule == rule), verdict.reason)
+    facts = decision.facts._replace(caller=decision.facts.caller or row["created_by"])
+    digest = questions.digest_of(row, gate)
+    new = questions.of_rule(effect, rule, reason, facts, gate, execution_id=row["id"], digest=digest)
+    return replace(announced(prepared(new, decision.facts.payload), Mode.LIVE), gate=gate)
 
 
 def announced(question: Question, mode: str, before: str | None = None) -> Question:

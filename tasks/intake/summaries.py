@@ -17,9 +17,10 @@ from config import logs
 from config.errors import CallerError
 from config.settings import settings
 from config.times import stamp
-from gateway import grouping
+from gateway import current, grouping
 from gateway.grouping import Summary
 from gateway.requests import Dispatch
+from gateway.verdicts import Group
 from store import audit
 from store.engine import db
 from store.engine.db import Connection, Row
@@ -224,13 +225,20 @@ def _summaries_again(rows: Sequence[Row]) -> dict[str, Summary]:
     for row in rows:
         if row.state != groups.NOTIFIED:
             continue
-        again = _still_fires(row)
+        again = _still_fires(row) if _is_in_force(row) else None
         if again is None:
             with db.write() as connection:
                 groups.end(connection, row.id)
         else:
             found[row.id] = again
     return found
+
+
+def _is_in_force(row: Row) -> bool:
+    """Whether the rule of a group gathers still: it was not removed, disabled or changed into another one."""
+    rules = current.current().ruleset
+    rule = rules.named(row.rule)
+    return rule is not None and rules.enabled[rule.name] and not rule.shadow and isinstance(rule.effect, Group)
 
 
 def _still_fires(row: Row) -> Summary | None:

@@ -18,6 +18,7 @@ from config.errors import Unprocessable
 from gateway import facts, merge_patch
 from gateway.facts import Attempted
 from gateway.gate_column import Gate
+from gateway.rules.decide import ALLOWED
 from gateway.verdicts import Chain, RequireApproval, Reroute, Schedule, Verdict
 from playbooks.definitions import parameters
 from playbooks.states import Mode, Status, WaitingFor
@@ -63,7 +64,8 @@ class Form:
     @property
     def is_single(self) -> bool:
         """Whether it is written by adding its row alone."""
-        quiet = self.decision is not None and self.decision.verdict.quiet is not None
+        verdict = self.decision.verdict if self.decision is not None else ALLOWED
+        quiet = verdict.quiet is not None or verdict.clears is not None
         return not self.checked and self.chain is None and not self.questions and not quiet
 
     @property
@@ -140,7 +142,7 @@ def with_questions(form: Form, row: NewRow) -> Form:
         Unavailable: the database is away.
     """
     decision = form.decision
-    if decision is None or form.chain is not None or row["mode"] != Mode.LIVE:
+    if decision is None or row["mode"] != Mode.LIVE:
         return form
     if not questions.asking(decision.verdict) or words.stopped(decision) is not None:
         return form
@@ -168,18 +170,17 @@ def settled(connection: Connection, form: Form, row: NewRow) -> Settled:
     decision = form.decision
     if decision is None:
         return Settled(row)
-    gate = words.account(decision)
     if row["mode"] == Mode.LIVE:
         holds.begin(connection, [(row["workspace_id"], decision.verdict)])
     if row["mode"] != Mode.DRY_RUN and (ended := words.stopped(decision)) is not None:
         return Settled(_ended(row, form, ended))
     made = form.known or checks.make(connection, row["workspace_id"], decision.verdict.checks, row["id"])
     if isinstance(made, Refused) and (asked := form.questions.get(made.check.rule)) is not None:
-        return _asked(connection, row, gate, asked)
+        return _asked(connection, row, asked)
     if isinstance(made, Refused):
         return Settled(_ended(row, form, words.refused(decision, made)), made)
     if isinstance(decision.verdict.effect, RequireApproval) and form.questions:
-        return _asked(connection, row, gate, form.questions[str(decision.verdict.rule)])
+        return _asked(connection, row, form.questions[str(decision.verdict.rule)])
     return _let_out(connection, form, row, decision, made.at)
 
 
@@ -187,7 +188,7 @@ def _let_out(connection: Connection, form: Form, row: NewRow, decision: Decision
     """What passes all checks, with a slot at a time or at once: it may wait for its delay or the end of a silence."""
     gate, effect, live = words.account(decision), decision.verdict.effect, row["mode"] == Mode.LIVE
     subject = row["id"] if form.chain is None else form.chain.row["id"]
-    kept = holds.kept(connection, decision.verdict, row["workspace_id"], subject) if live else None
+    kept = holds.kept(connection, decision.verdict, row["workspace_id"], subject, gate.provider) if live else None
     if kept is not None and kept.at is None:
         return Settled(_ended(row, form, words.silenced(decision, kept.quiet)))
     if kept is not None:
@@ -203,9 +204,10 @@ def _let_out(connection: Connection, form: Form, row: NewRow, decision: Decision
     return Settled({**row, **waits, "gate": replace(gate, until=at).text()})
 
 
-def _asked(connection: Connection, row: NewRow, gate: Gate, question: Question) -> Settled:
+def _asked(connection: Connection, row: NewRow, question: Question) -> Settled:
+    assert question.gate is not None
     approval, messages = notices.written(connection, question)
-    return Settled(notices.waits(row, gate, approval), messages=messages)
+    return Settled(notices.waits(row, question.gate, approval), messages=messages)
 
 
 def _ended(row: NewRow, form: Form, ended: Ended) -> NewRow:

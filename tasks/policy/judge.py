@@ -21,6 +21,7 @@ from gateway.silences.in_force import Silences
 from gateway.verdicts import STOPPING, Quiet, Reroute, Silenced, StateMachine, Verdict
 from store.engine import db
 from store.gateway import silences as silence_rows
+from tasks.policy import kept_alerts
 from tasks.policy.recorded import Trail
 
 
@@ -66,11 +67,12 @@ def _quieted(silences: Silences, seen: Facts, verdict: Verdict) -> Verdict:
         return verdict
     if verdict.patches:
         seen = seen._replace(payload=merge_patch.all_patched(seen.payload, verdict.patches))
-    active = candidates.active(seen)
+    active, alert = candidates.active(seen), alerts.identity(seen)
+    over = alert is not None and alerts.is_resolved(seen)
     if not active:
-        return verdict
-    alert = alerts.identity(seen)
-    if alert is not None and alerts.is_resolved(seen):
+        passes = alert is not None and seen.fingerprint is not None and not over
+        return replace(verdict, clears=alert) if passes and kept_alerts.is_kept(seen.tenant, str(alert)) else verdict
+    if alert is not None and over:
         kept = db.read_one(silence_rows.keeping, seen.tenant, alert, [one.id for one, _ in active])
         active = [item for item in active if item[0].id in kept]
         if not active:  # its firing went out

@@ -11,11 +11,12 @@ from typing import Any
 
 from expressions import templates
 from expressions.templates import TemplateError
+from gateway import breakers, current
 from gateway.approvals import digest as digests
-from gateway.facts import ACTIONS, PLAYBOOKS, Facts
+from gateway.facts import ACTIONS, PLAYBOOKS, PROVIDER_PREFIX, Facts
 from gateway.gate_column import Gate
 from gateway.redacted import redacted
-from gateway.verdicts import Check, RequireApproval, Throttle, Verdict
+from gateway.verdicts import Chain, Check, RequireApproval, Schedule, StateMachine, Throttle, Verdict
 from playbooks.states import Kind, Mode
 from store.engine import db
 from store.gateway import approvals
@@ -41,10 +42,49 @@ def asking(verdict: Verdict) -> dict[str, RequireApproval]:
     return found
 
 
+def about(gate: Gate, action_id: str, verdict: Verdict) -> Gate:
+    """The account of an execution that is asked about, with all that an approval lets happen.
+
+    ``action_id`` names a provider, or an action: nothing takes the place of that.
+    """
+    by = gate.sent_to or (gate.provider if action_id.startswith(PROVIDER_PREFIX) else None)
+    others = [] if by is None else breakers.fallbacks(by, current.held().breakers)
+    return replace(gate, fallbacks=others, onward=_onward(verdict))
+
+
+def _onward(verdict: Verdict) -> dict[str, Any]:
+    effect, rule = verdict.effect, {"rule": verdict.rule}
+    if isinstance(effect, Chain):
+        return {**rule, "chain": effect.chain_name}
+    if isinstance(effect, StateMachine):
+        fields = list(effect.fingerprint_fields)
+        return {**rule, "state_machine": effect.state_machine, "fingerprint_fields": fields}
+    return {**rule, "delay_seconds": effect.delay_seconds} if isinstance(effect, Schedule) else {}
+
+
+def besides(gate: Gate) -> list[Any]:
+    """What is approved besides what goes out, as far as there is any; the digest covers it."""
+    found = {"fallbacks": list(gate.fallbacks), "onward": dict(gate.onward)}
+    more = {name: value for name, value in found.items() if value}
+    return [more] if more else []
+
+
+def _told(gate: Gate) -> str:
+    """The same in sentences, for those who decide."""
+    said = []
+    if "chain" in gate.onward:
+        said.append(f"Approved, the chain {gate.onward['chain']!r} runs in its place.")
+    elif "state_machine" in gate.onward:
+        said.append(f"Approved, it moves its event in the state machine {gate.onward['state_machine']!r}.")
+    elif gate.fallbacks:
+        said.append(f"Where a circuit breaker is open, it goes out by {' or '.join(gate.fallbacks)} instead.")
+    return "".join(f"\n{sentence}" for sentence in said)
+
+
 def of_rule(
-    effect: RequireApproval, rule: str, reason: str | None, facts: Facts, *, execution_id: str, digest: str
+    effect: RequireApproval, rule: str, reason: str | None, facts: Facts, gate: Gate, *, execution_id: str, digest: str
 ) -> Approval:
-    """What a rule asks about an execution that it holds back."""
+    """What a rule asks about an execution that it holds back; ``gate`` is its account (``about``)."""
     now = db.now_ms()
     reminder = effect.reminder_seconds * 1000 if effect.reminder_seconds else None
     return Approval(
@@ -56,7 +96,7 @@ def of_rule(
         execution_id=execution_id,
         origin=approvals.RULE,
         rule=rule,
-        message=_message(effect, rule, reason, facts),
+        message=_message(effect, rule, reason, facts) + _told(gate),
         digest=digest,
         requested_by=facts.caller or "",
         approvers=json.dumps(list(effect.approvers)) if effect.approvers else None,
@@ -161,9 +201,8 @@ _KEPT = (
 def digest_of(row: Mapping[str, Any], gate: Gate) -> str:
     """The digest of a triggered action or a dispatch, from the columns of its row."""
     given = json.loads(row["input"])
-    return digests.of(
-        row["revision_id"], gate.original_provider or gate.provider, gate.action_type, given, row.get("target")
-    )
+    provider = gate.original_provider or gate.provider
+    return digests.of(row["revision_id"], provider, gate.action_type, given, row.get("target"), *besides(gate))
 
 
 def waiting(gate: Gate, approval: Approval) -> Gate:

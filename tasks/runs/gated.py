@@ -11,7 +11,8 @@ from typing import Any
 from config.types import Json
 from gateway.approvals import digest as digests
 from gateway.gate_column import Gate
-from gateway.verdicts import Check, Quiet, RequireApproval
+from gateway.rules.decide import ALLOWED
+from gateway.verdicts import Check, Quiet, RequireApproval, Schedule, Verdict
 from playbooks.states import Status, WaitingFor
 from providers.base import Abandoned
 from store.engine.db import Connection
@@ -27,10 +28,15 @@ from tasks.policy import questions, words
 from tasks.policy.judge import Decision
 
 
-def digest_of(decision: Decision, revision_id: str, shown: Json, target: str | None) -> str:
-    """The digest of what an attempt is to do; ``shown`` are its values, secrets masked."""
+def about(gate: Gate, action_id: str, verdict: Verdict) -> Gate:
+    """The account of an attempt with all that an approval lets happen; its delay is waited for before."""
+    return questions.about(gate, action_id, ALLOWED if isinstance(verdict.effect, Schedule) else verdict)
+
+
+def digest_of(decision: Decision, gate: Gate, revision_id: str, shown: Json, target: str | None) -> str:
+    """The digest of what an attempt with this account is to do; ``shown`` are its values, secrets masked."""
     seen = decision.facts
-    return digests.of(revision_id, seen.provider, seen.action_type, shown, target)
+    return digests.of(revision_id, seen.provider, seen.action_type, shown, target, *questions.besides(gate))
 
 
 def is_approved(gate: Gate | None, digest: str, rule: str) -> bool:
@@ -55,7 +61,7 @@ def asked(
     Raises:
         Abandoned: the database stayed away.
     """
-    new = questions.of_rule(effect, rule, reason, decision.facts, execution_id=row.id, digest=digest)
+    new = questions.of_rule(effect, rule, reason, decision.facts, gate, execution_id=row.id, digest=digest)
     question = with_patience(lambda: notices.prepared(new, decision.facts.payload))
     if question is None:
         raise Abandoned

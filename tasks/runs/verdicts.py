@@ -260,7 +260,8 @@ def _checked(
     before, digest = gate_column.read(row.gate), ""
     if questions.asking(verdict):
         shown = redact(masked(form.values, form.secret_names))
-        digest = gated.digest_of(decision, form.revision.id, shown, row.target)
+        gate = gated.about(gate, row.action_id, verdict)
+        digest = gated.digest_of(decision, gate, form.revision.id, shown, row.target)
         wanted = gated.left(verdict.checks, before, digest)
         decision = decision._replace(verdict=replace(verdict, checks=wanted))
         verdict = decision.verdict

@@ -15,6 +15,7 @@ from gateway.approvals import signing
 from providers.inner import mock
 from store import access
 from store.audit import audit
+from store.callers import users
 from store.engine import db
 from store.executions import transitions
 from store.gateway import approvals
@@ -23,6 +24,8 @@ from tasks.attempts import action as attempts
 from tasks.clock import approval_notices
 from tasks.clock.duty import TimeSlice
 from tasks.clock.sweep import handle_due
+from tasks.intake import notices as asking
+from tasks.intake import started_runs
 from tasks.policy import approval_links
 from tasks.secrets.redact import MASK
 from tests.support import dispatching
@@ -88,6 +91,8 @@ def door(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iter
     """The application on each kind of database, with rules that ask."""
     monkeypatch.setenv("TOCSIN_DISPATCH_WAIT", "5")
     found = Door()
+    asking.install()
+    started_runs.install()
     dispatching.put_in_force(monkeypatch, tmp_path, providers=PROVIDERS, rules=RULES)
     yield found
     dispatching.forget()
@@ -195,6 +200,45 @@ def test_a_link_decides_without_a_login(door: Door) -> None:
     assert answer.json["outcome"]["outcome"] == "executed"
     assert_problem(follow(door, asked["approve_url"]), 410)
     assert_problem(follow(door, asked["reject_url"]), 410)
+
+
+def test_a_link_decides_nothing_once_its_recipient_is_revoked(door: Door) -> None:
+    """That of a key, or of a user that is disabled or gone; that of a channel, or of an address, goes on."""
+    asked, key = ask(door), door.key("operator")
+    row = approval(asked["approval_id"])
+    key_id = key.split("_")[1]
+    door.user(username="kim")
+    for recipient in (key_id, "kim", "user:kim", "user:nobody", "notify:mail", "sam@example.org"):
+        answer = follow(door, approval_links.url(row, signing.REJECT, recipient), "GET")
+        assert answer.status_code == (410 if recipient == "user:nobody" else 200), recipient
+    with db.write() as connection:
+        assert access.revoke_key(connection, "default", key_id, "test")
+        kim = users.get(connection, "kim")
+        assert kim is not None
+        users.change(connection, kim, "test", disabled_at=db.now_ms())
+    for recipient in (key_id, "kim", "user:kim"):
+        for method in ("GET", "POST"):
+            assert follow(door, approval_links.url(row, signing.REJECT, recipient), method).status_code == 410
+    assert approval(row.id).status == "pending"
+    assert follow(door, approval_links.url(row, signing.REJECT, "sam@example.org")).status_code == 200
+
+
+def test_a_refused_link_is_noted_once_in_a_while(door: Door) -> None:
+    """However often somebody follows it, the trail gets one row a minute."""
+    asked = ask(door, "asked")
+    refused = [follow(door, asked["approve_url"]).status_code for _ in range(5)]
+    assert refused == [403] * 5
+
+    def noted() -> int:
+        with db.read() as connection:
+            found = connection.execute(audit.select().where(audit.c.event == "approval.refused")).all()
+        return len(found)
+
+    assert noted() == 1
+    with db.write() as connection:
+        connection.execute(approvals.approvals.update().values(refused_at=db.now_ms() - 60_001))
+    assert_problem(follow(door, asked["approve_url"]), 403)
+    assert noted() == 2
 
 
 def test_the_tagged_form_says_pending_approval(door: Door) -> None:

@@ -187,6 +187,19 @@ def test_a_record_by_its_id_is_the_newest(both: Door) -> None:
     assert_problem(both.call("GET", "/v1/audit/none?all=true"), 404)
 
 
+@pytest.mark.parametrize("value", ["details = '{broken'", "details = CAST(x'fe' AS TEXT)", "began_at = 'soon'"])
+def test_a_row_that_cannot_be_read_keeps_no_other_from_being_shown(door: Door, value: str) -> None:
+    """SQLite takes anything in any column: the list shows what can be read of the row, and names the rest."""
+    fine, broken = note(), note(given_id="broken")
+    with db.write() as connection:
+        connection.exec_driver_sql("DROP TRIGGER audit_no_update")
+        connection.exec_driver_sql(f"UPDATE audit SET {value} WHERE subject = '{broken}'")
+    shown = {record["action_id"]: record for record in listed(door)["records"]}
+    assert "unreadable" not in shown[fine]
+    assert (shown["broken"]["unreadable"], shown["broken"]["outcome"]) == ([value.split(maxsplit=1)[0]], "suppressed")
+    assert door.call("GET", "/v1/audit/broken").json["unreadable"] == [value.split(maxsplit=1)[0]]
+
+
 def test_no_secret_is_shown(both: Door) -> None:
     """Members that are called one are masked, and credentials in texts, in what an execution carried and elsewhere."""
     given = {"password": "hunter2hunter2", "deep": [{"api_key": TOKEN, "to": "a"}], "url": f"https://a:{TOKEN}@b/"}

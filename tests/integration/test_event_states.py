@@ -225,14 +225,14 @@ def test_an_event_belongs_to_one_machine(door: Door) -> None:
 
 
 def test_a_notice_that_cannot_be_sent_keeps_no_event_in_its_state(door: Door) -> None:
-    """The history says why it is missing; one that a rule stops has a record of its own."""
+    """The history says why it is missing; one that a rule stops has a record of its own, and is not said to be sent."""
     for status in ("resolved", "firing"):
         outcome = alert(door, status)
     assert moved(outcome) == ("resolved", "firing", False)
     entry = show(door)["history"][0]
     assert "act-none" in entry["notice_error"]
     silenced = alert(door, "firing", "a-2", metadata={"labels": {"silent": "yes"}})
-    assert moved(silenced) == ("open", "firing", True)
+    assert moved(silenced) == ("open", "firing", False)
     [record] = door.call("GET", "/v1/audit?outcome=suppressed").json["records"]
     assert (record["origin"], record["action_type"]) == ("event", "event_notification")
     assert show(door, "a-2")["history"][0]["notice"] == record["action_id"]
@@ -407,8 +407,31 @@ def test_a_move_that_comes_first_wins_over_the_time_out(door: Door) -> None:
     assert (event().state, event().timeout_at) == ("acknowledged", None)
 
 
+def test_a_time_out_that_fails_starves_no_other(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again later, and its event moves then."""
+    for number in range(3):
+        alert(door, "firing", fingerprint=f"a-{number}")
+        overdue(f"a-{number}", ago=100 - number)
+    late = timeouts._late
+
+    def broken(row: Any, providers: Any) -> Any:
+        if row.fingerprint == "a-0":
+            raise ZeroDivisionError
+        return late(row, providers)
+
+    monkeypatch.setattr(timeouts, "_late", broken)
+    monkeypatch.setattr(timeouts, "BATCH", 1)
+    assert timeouts.move_late(TimeSlice()) == 3
+    assert [event(f"a-{number}").state for number in range(3)] == ["firing", "stale", "stale"]
+    assert event("a-0").timeout_at > db.now_ms() + 50_000
+    monkeypatch.setattr(timeouts, "_late", late)
+    overdue("a-0")
+    assert timeouts.move_late(TimeSlice()) == 1
+    assert event("a-0").state == "stale"
+
+
 def test_an_event_whose_machine_is_gone_stays(door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing moves it, time neither; another machine may take it over, from where it begins."""
+    """Nothing moves it, time neither, until the machine is back; another one may take it over, from where it begins."""
     alert(door, "firing")
     overdue()
     only = (
@@ -417,7 +440,7 @@ def test_an_event_whose_machine_is_gone_stays(door: Door, monkeypatch: pytest.Mo
     rules = RULES.replace("state_machine: alert", "state_machine: other")
     dispatching.put_in_force(monkeypatch, tmp_path, rules=rules, state_machines=only)
     assert timeouts.move_late(TimeSlice()) == 1
-    assert (event().state, event().timeout_at) == ("firing", None)
+    assert (event().state, event().timeout_at >= db.now_ms() + 50_000) == ("firing", True)
     problem = put(door, "acknowledged")
     assert (problem.status_code, problem.json["code"]) == (409, "no_state_machine")
     assert moved(alert(door, "done")) == ("firing", "done", False)

@@ -289,6 +289,21 @@ def test_what_is_not_resolved_is_sent_again(door: Door) -> None:
     assert len(summaries()) == 3
 
 
+def test_nothing_is_repeated_once_its_rule_is_gone(door: Door) -> None:
+    """Nor while it is disabled."""
+    gather(door, "again", fingerprint="a", status="firing")
+    pass_time(31)
+    assert flush_due() == 1
+    everywhere = door.key(grants=[{"tenants": ["*"]}])
+    switched = door.call("PUT", "/v1/rules/again/enabled", key=everywhere, json={"enabled": False})
+    assert switched.status_code == 200, switched.text
+    pass_time(61)
+    flush_due()
+    pass_time(61)
+    assert flush_due() == 0
+    assert len(summaries()) == 1
+
+
 def test_a_group_that_is_repeated_can_be_ended(door: Door) -> None:
     """DELETE flushes what gathers; once notified it ends what would be repeated, also one that is claimed by now."""
     group = f"/v1/groups/{gather(door, 'again', fingerprint='f', status='firing')['group_id']}"

@@ -19,10 +19,11 @@ from gateway.grants import Grant
 from playbooks.credentials import RULES
 from store import paging, trail
 from store.audit import audit
+from store.callers import known
 from store.definitions.actions import action_revisions
 from store.engine import db
 from store.executions import announcements, changes, completions, leases, outcomes, recovery, runs
-from store.gateway import due, events, silences
+from store.gateway import approvals, due, events, silences
 from store.records import held, notes
 from store.records import listing as records
 from store.records import silences as found_silences
@@ -305,7 +306,7 @@ def _move(door: Door) -> None:
         events.add(connection, new)
         row = events.locked(connection, new.id)
         assert events.change(connection, row, replace(new, labels=dict([LABEL]), state="resolved", active=0))
-        events.disarm(connection, events.read(connection, new.id))
+        events.postpone(connection, events.read(connection, new.id), db.now_ms())
         events.due(connection, limit=50)
         due.look(connection)
         for labels in ((), (LABEL,), (LABEL, ("team", "soc")), (("a", "none"),)):
@@ -339,6 +340,11 @@ def _tell(ids: list[str]) -> None:
         assert silences.hold(connection, "sil-none", ids[0], db.now_ms()) is not None
         held.move(connection, "sil-none", db.now_ms())
         held.forget_released(connection, "sil-none")
+        held.of_alert(connection, "default", "none")
+        silences.kept_alerts(connection, "default", "none")
+        silences.forget_alert(connection, "default", "none")
+        approvals.note_refusal(connection, "apr-none")
+        known.is_gone(connection, "none")
         of_default = (Grant(tenants=("default",), exact=True),)
         found_silences.kept_back(connection, "sil-none", of_default, 0, db.now_ms())
         announcements.add(connection, "default", "playbook.completed", ids[0])

@@ -18,6 +18,7 @@ from store.gateway.payloads import payloads
 from store.records import notes
 from tasks.clock import retention
 from tasks.clock.duty import TimeSlice
+from tasks.intake.dispatches import replay_turns
 from tests.support import dispatching
 from tests.support.api import Door, assert_problem, carry_out
 from tests.support.dispatching import body, send, working
@@ -327,7 +328,7 @@ def test_many_are_replayed_oldest_first(stopping: Door, given: Any) -> None:
     seen = bulk(stopping, outcome="suppressed", preview=True)
     assert (seen["preview"], seen["replayed"], seen["repeated"]) == (True, 5, 0)
     assert [one["action_id"] for one in seen["results"]] == ids
-    assert {one["outcome"] for one in seen["results"]} == {None}
+    assert {(one["outcome"]["outcome"], one["outcome"]["verdict"]) for one in seen["results"]} == {("dry_run", "allow")}
     assert [(one["action_id"], one["code"]) for one in seen["skipped"]] == [(masked, "payload_masked")]
     assert replay(stopping, ids[1]).status_code == 202
     assert bulk(stopping, outcome="suppressed", preview=True)["repeated"] == 1
@@ -344,6 +345,28 @@ def test_many_are_replayed_oldest_first(stopping: Door, given: Any) -> None:
     assert order == sorted(order)
     tagged = stopping.call("POST", "/compat/v1/audit/replay", json={"outcome": "suppressed", "limit": 2}).json
     assert tagged["results"][0]["outcome"] == {"Accepted": {"execution_id": made[0]}}
+
+
+def test_a_preview_asks_the_rules_of_today(stopping: Door, given: Any) -> None:
+    """Of dispatches and of triggers it says what would become of each; nothing is counted or kept."""
+    stopping.create(id="act-block")
+    sent = suppressed(stopping)
+    carry_out(stopping.trigger("act-block"))
+    given(STOPPING + "  - {name: no, condition: {field: action.origin, eq: trigger}, action: {type: deny}}\n")
+    seen = bulk(stopping, tenant="default", preview=True)["results"]
+    told = {one["outcome"]["matched_rule"]: one["outcome"]["verdict"] for one in seen}
+    assert (told.pop("no"), set(told.values()), seen[0]["action_id"]) == ("deny", {"suppress"}, sent)
+    assert bulk(stopping, tenant="default", preview=True)["results"] == seen
+
+
+def test_one_bulk_replay_of_a_tenant_at_a_time(stopping: Door) -> None:
+    """A second one is refused, whatever process has the first; a preview and another tenant are not."""
+    suppressed(stopping)
+    with replay_turns.turn("default"):
+        refused = assert_problem(stopping.call("POST", "/v1/audit/replay", json={"tenant": "default"}), 409)
+        assert refused["code"] == "replay_under_way"
+        assert bulk(stopping, tenant="default", preview=True)["replayed"] == 1
+    assert bulk(stopping, tenant="default")["replayed"] == 1
 
 
 def test_an_interrupted_one_is_sent_again(stopping: Door, monkeypatch: pytest.MonkeyPatch) -> None:

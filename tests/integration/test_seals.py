@@ -13,7 +13,7 @@ from api import trail_health
 from config.settings import settings
 from store import audit
 from store.blocks import anchors, checking, findings, floor, seals, walks
-from store.blocks.findings import Want
+from store.blocks.findings import Progress, Want
 from store.blocks.seals import audit_seals
 from store.engine import db
 from store.executions.transitions import executions
@@ -308,7 +308,7 @@ def test_old_blocks_go_and_the_rest_verifies(first_database: str, monkeypatch: p
 def test_the_whole_trail_is_checked_once_a_day(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In slices, each noted, so that another process goes on where one stopped; the result stays until the next."""
     monkeypatch.setattr(checking, "MOST_ROWS", 10)
-    monkeypatch.setattr(checking.check, "__defaults__", (10,))
+    monkeypatch.setattr(checking.check, "__defaults__", (10, checking.MOST_SEALS))
     written(40, monkeypatch)
     over = TimeSlice(time.monotonic())
     assert [checks.check(over) for _ in range(7)] == [8, 8, 8, 8, 8, 0, 0]
@@ -323,6 +323,16 @@ def test_the_whole_trail_is_checked_once_a_day(database: str, monkeypatch: pytes
     with db.read() as connection:
         shown = trail_health.read(connection)
     assert (shown["valid"], shown["faults"]) == (False, ["row_changed at seal 2"])
+
+
+def test_a_slice_is_bounded_by_its_seals_too(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes a signature; whoever checks goes on behind them."""
+    written(40, monkeypatch)
+    with db.read() as connection:
+        done = checking.check(connection, Progress(), Want(), most_seals=3)
+        assert (done.seals, done.ended, done.valid) == (3, False, True)
+        done = checking.check(connection, done, Want())
+    assert (done.seals, done.records, done.ended) == (10, 40, True)
 
 
 def test_a_tick_with_nothing_to_seal_makes_one_statement(database: str, monkeypatch: pytest.MonkeyPatch) -> None:

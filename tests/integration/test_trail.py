@@ -147,6 +147,19 @@ def test_rows_of_before_the_numbering_come_first(empty_database: str) -> None:
         connection.exec_driver_sql("DELETE FROM audit")
 
 
+def test_no_new_row_takes_the_place_of_one(database: str) -> None:
+    """On SQLite a replacing INSERT would delete the row before without asking the triggers of DELETE."""
+    with db.write() as connection:
+        note(connection, "mine")
+    ways = ("INSERT OR REPLACE INTO", "REPLACE INTO") if "sqlite" in database else ("INSERT INTO",)
+    columns = "(id, workspace_id, at, actor, event, subject)"
+    for way in ways:
+        with pytest.raises(sa.exc.DatabaseError), db.engine().begin() as connection:
+            taken = "(SELECT max(id) FROM audit)"
+            connection.exec_driver_sql(f"{way} audit {columns} VALUES ({taken}, 'default', 1, 'x', 'forged', 'x')")
+    assert read_on()[0] == ["mine"]
+
+
 def test_a_mark_moves_once(database: str) -> None:
     """Of two readers of one name that saw the same rows, one moves the mark."""
     there = Position(1, 5, 7)

@@ -24,7 +24,9 @@ class Wanted(AuditFilters, Strict):
         validate=validate.Range(min=1, max=_MOST),
         metadata={"description": f"How many records at most, up to {_MOST:,}.", "example": _LIMIT},
     )
-    preview = Flag(load_default=False, metadata=described("Say what would be replayed, and send nothing."))
+    preview = Flag(
+        load_default=False, metadata=described("Say what would become of each by the rules of today, and send nothing.")
+    )
     include_replays = Flag(load_default=False, metadata=described("Whether what is itself a replay is replayed, too."))
     cursor = pages.CursorQuery().fields["cursor"]
 
@@ -56,7 +58,8 @@ class Replayed(Schema):
     repeated = fields.Boolean(metadata=described("Whether it was replayed before; then nothing is sent again."))
     outcome = fields.Raw(
         metadata=described(
-            "What became of the replay, as for a dispatch: accepted where its execution goes on; null in a preview."
+            "What became of the replay, as for a dispatch: accepted where its execution goes on. In a preview dry_run, "
+            "with verdict, matched_rule and would_be_provider; accepted for what was replayed before."
         )
     )
 

@@ -20,13 +20,14 @@ from api.http.blueprint import Blueprint, answer
 from api.http.load import HERE, LISTS
 from config.errors import CallerError, NotFound
 from gateway import traces
+from gateway.outcomes import DryRun
 from store.callers.reach import Covering
 from store.engine import rest
 from store.engine.db import Connection, Row
 from store.paging import Found, Part
 from store.records import listing as records
 from tasks import tenants
-from tasks.intake.dispatches import replays
+from tasks.intake.dispatches import replay_turns, replays
 from tasks.intake.dispatches.replays import Made, Sender
 from tasks.intake.dispatches.rows import Asked
 
@@ -73,14 +74,19 @@ def replay_record(record_id: str) -> Response:
 @requires("dispatch", "read:audit")
 @blueprint.arguments(replay_schemas.Wanted(), example=replay_schemas.WANTED)
 @blueprint.answers(
-    200, replay_schemas.Replays(), example=replay_schemas.REPLAYS, words="What became of each.", takes_body=True
+    200,
+    replay_schemas.Replays(),
+    example=replay_schemas.REPLAYS,
+    words="What became of each.",
+    takes_body=True,
+    fails=(409,),
 )
 def replay_records(given: dict[str, Any]) -> Response:
     """Replay records.
 
     Those that match all filters, the oldest first, at most limit; next_cursor goes on. The answer waits for no
-    execution. A fault of one record is its own. Where the answer is lost, send the same again: what was replayed is not
-    replayed twice.
+    execution. A fault of one record is its own. For one tenant one is made at a time (409). Where the answer is lost,
+    send the same again: what was replayed is not replayed twice.
     """
     if "tenant" in given:
         tenants.require_named(caller(), given["tenant"])
@@ -89,21 +95,29 @@ def replay_records(given: dict[str, Any]) -> Response:
     after = pages.position(given["cursor"], name, pointer="/cursor") if "cursor" in given else None
     part = Part(given["limit"], after=after, counted=False)
     found = pages.read(_oldest, tenants.of(caller()), {**filters, **pages.period(given)}, part)
-    return answer({**_in_bites([key.id for key in found.rows], given), "next_cursor": pages.next_cursor(found, name)})
+    ids = [key.id for key in found.rows]
+    if given["preview"]:
+        shown = _in_bites(ids, given)
+    else:
+        with replay_turns.turn(given.get("tenant") or caller().workspace_id) as mine:
+            shown = _in_bites(ids, given, mine)
+    return answer({**shown, "next_cursor": pages.next_cursor(found, name)})
 
 
-def _in_bites(ids: Sequence[int], given: Mapping[str, Any]) -> dict[str, Any]:
+def _in_bites(ids: Sequence[int], given: Mapping[str, Any], turn: replay_turns.Turn | None = None) -> dict[str, Any]:
     """Replay these records; what the answer says of each."""
     results, skipped = list[dict[str, Any]](), list[dict[str, Any]]()
     for first in range(0, len(ids), replays.BITE):
         began = time.monotonic()
+        if turn is not None and first:
+            turn.keep()
         rows = pages.read(records.to_replay, ids[first : first + replays.BITE])
         wanted = rows if given["include_replays"] else [row for row in rows if not replays.is_replay(row)]
         done = dict(zip([row.id for row in wanted], _bite(wanted, preview=given["preview"]), strict=True))
         for row in rows:
             made = done.get(row.id)
             if isinstance(made, Made):
-                results.append(_result(row, made, preview=given["preview"]))
+                results.append(_result(row, made))
             else:
                 skipped.append(_skipped(row, made))
         if first + replays.BITE < len(ids):
@@ -126,9 +140,11 @@ def _sender() -> Sender:
     return Sender(caller=caller(), trace=trace, request_id=g.request_id, unless_urgent=HERE.refuse)
 
 
-def _result(row: Row, made: Made, *, preview: bool) -> dict[str, Any]:
-    shown = {"id": str(row.id), "action_id": replays.action_id_of(row), "replayed_as": made.subject or None}
-    return {**shown, "repeated": made.repeated, "outcome": None if preview else _written(made)}
+def _result(row: Row, made: Made) -> dict[str, Any]:
+    action_id = replays.action_id_of(row)
+    shown = {"id": str(row.id), "action_id": action_id, "replayed_as": made.subject or None, "repeated": made.repeated}
+    foretold = isinstance(made.outcome, DryRun)
+    return {**shown, "outcome": answers.written(made.outcome, action_id, "") if foretold else _written(made)}
 
 
 def _skipped(row: Row, refusal: CallerError | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import functools
 from typing import Any
 
 from config import logs
-from config.errors import CallerError
+from config.errors import CallerError, Unavailable
 from config.times import stamp
 from gateway.grants import ANY, Grant
 from gateway.requests import Dispatch
@@ -54,7 +54,13 @@ def look_after(time_slice: TimeSlice) -> int:
     for row in due:
         if time_slice.is_over():
             break
-        _look_after(row, db.now_ms())
+        try:
+            _look_after(row, db.now_ms())
+        except Unavailable:
+            raise
+        except Exception:  # no silence keeps others from their turn
+            log.exception("silence not looked after", silence=row.id)
+            _try_later(row, db.now_ms(), "It could not be looked after: the log says why.")
     return len(due)
 
 
@@ -122,7 +128,7 @@ class _Seen:
 
 
 def _try_later(row: Row, now: int, why: str) -> None:
-    log.warning("notice of a silence not sent; trying again", silence=row.id, reason=why)
+    log.warning("silence not looked after; trying again", silence=row.id, reason=why)
     pause = min(notices.LONGEST, notices.SOONEST * 2**row.tries)
     with db.write() as connection:
         silences.looked_after(

@@ -3,7 +3,8 @@
 In order of time: tick finds the events whose ``timeout_at`` has come; the notice of each move is prepared; in one
 transaction for some of them the events are locked, and each that nothing has moved since goes on to the state that was
 to follow, under its own tenant, with its notice. So each stay has one time-out, however many ticks there are, and what
-became due while none ran is made up for, once. An event whose machine is gone stays where it is.
+became due while none ran is made up for, once. An event whose machine is gone, or whose move fails, stays where it is
+and is looked at again later: the machine may be back by then, and no event keeps others from their turn.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ from tasks.messages.model import Canvas
 
 #: events that are moved in one transaction
 BATCH = 50
+#: until an event that could not be moved is looked at again, ms: a tenth of its stay, between these
+SOONEST, LATEST = 60_000, 3_600_000
 
 log = logs.logger(__name__)
 
@@ -65,8 +68,10 @@ def _move(rows: Sequence[Row]) -> int:
         raise
     except Exception:
         if len(rows) == 1:
-            log.exception("time-out of an event failed; trying again", event_id=rows[0].id)
-            return 0
+            log.exception("time-out of an event failed; trying again later", event_id=rows[0].id)
+            with db.write() as connection:
+                _postpone(connection, rows[0])
+            return 1
     return sum(_move([row]) for row in rows)
 
 
@@ -89,7 +94,7 @@ def _moved(late: Sequence[_Late]) -> int:
 
 def _change(connection: Connection, one: _Late) -> list[Canvas]:
     if one.move is None or one.step is None:
-        events.disarm(connection, one.row)
+        _postpone(connection, one.row)
         return []
     moved = moves.changed(connection, one.move, one.row, one.step)
     if moved.rows:
@@ -97,11 +102,18 @@ def _change(connection: Connection, one: _Late) -> list[Canvas]:
     return list(moved.messages)
 
 
+def _postpone(connection: Connection, row: Row) -> None:
+    now = db.now_ms()
+    events.postpone(connection, row, now + min(LATEST, max(SOONEST, (now - row.entered_at) // 10)))
+
+
 def _late(row: Row, providers: Providers) -> _Late:
     machine = current.current().machines.get(row.machine)
     if machine is None or row.timeout_to not in machine.states:
         log.warning(
-            "event stays in its state: its state machine is not configured", event_id=row.id, machine=row.machine
+            "event stays in its state for now: its state machine is not configured",
+            event_id=row.id,
+            machine=row.machine,
         )
         return _Late(row)
     said = _notice(machine, row)

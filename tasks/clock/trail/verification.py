@@ -17,8 +17,8 @@ from store.engine import db
 from store.engine.db import Connection
 from tasks.offload import pool
 
-#: the rows of the first slice
-FEW = 1_000
+#: the rows of the first slice, and its seals: each takes a signature, 0.3 ms
+FEW, FEW_SEALS = 1_000, 20
 #: for how long one request checks, seconds
 LONGEST = 20.0
 
@@ -84,7 +84,7 @@ def verify(asked: Asked, read: Read) -> Verified:
     """
     until, want = time.monotonic() + LONGEST, asked.want()
     done = asked.done or Progress(number=read(_start, asked.since))
-    done = read(checking.check, done, want, FEW)
+    done = read(checking.check, done, want, FEW, FEW_SEALS)
     while not done.ended and time.monotonic() < until:
         done = pool.run(_slice, done, asked)
     if done.ended and asked.anchor is not None:

@@ -129,7 +129,7 @@ def _made(connection: Connection, batch: Batch) -> dict[int, Decided]:
         if ready.move is None:
             made[place] = notices.asked(connection, ready, dispatch_gate.carried_out(connection, ready))
         elif (refused := moves.checked(connection, ready)) is not None:
-            made[place] = refused
+            made[place] = notices.asked(connection, ready, refused)
     for place, ready in batch.ready.items():  # an event goes through its states in the order of the batch
         if ready.move is not None and place not in made:
             made[place] = moves.carried_out(connection, ready, ready.move)

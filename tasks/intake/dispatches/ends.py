@@ -6,8 +6,11 @@ from typing import Any
 
 from config.times import stamp
 from gateway import gate_column
+from gateway.gate_column import Gate
 from gateway.outcomes import (
+    ChainStarted,
     CircuitOpen,
+    Deduplicated,
     Executed,
     Failed,
     Outcome,
@@ -15,9 +18,12 @@ from gateway.outcomes import (
     Rerouted,
     Response,
     Silenced,
+    StateChanged,
     Suppressed,
+    Throttled,
 )
 from playbooks.states import Status
+from store.engine import db
 from store.engine.db import Connection
 from store.executions import results
 from store.executions.transitions import TERMINAL
@@ -45,21 +51,23 @@ def known(row: Any) -> Outcome | None:
 def outcome_of(row: Any) -> Outcome:
     """The outcome of an execution that has ended."""
     gate = gate_column.read(row.gate)
-    provider = gate.provider if gate is not None else ""
     if row.status == Status.COMPLETED:
-        response = Response(json.loads(row.output) if row.output else {})
-        if gate is None or gate.original_provider is None:
-            return Executed(response)
-        return Rerouted(gate.original_provider, provider, response)
+        return _completed(gate, json.loads(row.output) if row.output else {})
     error = json.loads(row.error) if row.error else {}
     if gate is not None and gate.outcome == Suppressed.name:
         return Suppressed(str(gate.rule), gate.reason, denied=error.get("code") == "denied")
     if gate is not None and gate.outcome == Silenced.name:
         silence = gate.silence
         return Silenced(str(silence["id"]), silence["comment"], stamp(silence["until"]), gate.rule)
+    if gate is not None and gate.outcome == Deduplicated.name:
+        return Deduplicated(str(gate.of))
+    if gate is not None and gate.outcome == Throttled.name:
+        return Throttled(str(gate.rule), max(0, (gate.until or 0) - db.now_ms()))
     if error.get("code") == CIRCUIT_OPEN:
         details = error.get("details") or {}
-        return CircuitOpen(details.get("provider", provider), tuple(details.get("fallback_chain", ())))
+        return CircuitOpen(
+            details.get("provider", gate.provider if gate is not None else ""), tuple(details.get("fallback_chain", ()))
+        )
     if row.status == Status.CANCELLED and not error:
         return Failed("cancelled", "It was cancelled.", retryable=False, attempts=row.attempt)
     return Failed(
@@ -68,3 +76,13 @@ def outcome_of(row: Any) -> Outcome:
         retryable=bool(error.get("retryable")),
         attempts=row.attempt,
     )
+
+
+def _completed(gate: Gate | None, output: Any) -> Outcome:
+    if gate is not None and gate.outcome == ChainStarted.name:
+        return ChainStarted(**output)
+    if gate is not None and gate.outcome == StateChanged.name:
+        return StateChanged(**output)
+    if gate is None or gate.original_provider is None:
+        return Executed(Response(output))
+    return Rerouted(gate.original_provider, gate.provider, Response(output))

@@ -61,6 +61,8 @@ class Ready:
     facts: Facts | None = None
     gate: Gate | None = None
     row: NewRow | None = None
+    #: the execution that waits where an approval is asked before a chain or an event takes its place
+    held: NewRow | None = None
     #: the outcome that is known before anything is carried out
     outcome: Outcome | None = None
     #: the check that is known to refuse it
@@ -80,7 +82,7 @@ class Ready:
     @property
     def is_plain(self) -> bool:
         """Whether it is written by adding its row alone."""
-        alone = not self.verdict.checks and self.verdict.quiet is None
+        alone = not self.verdict.checks and self.verdict.quiet is None and self.verdict.clears is None
         return self.row is not None and alone and self.chain is None and not self.questions
 
     @property
@@ -133,9 +135,11 @@ def prepared(providers: Providers, asked: Asked) -> Ready:
     elsewhere = isinstance(verdict.effect, Chain | Reroute | StateMachine)
     payload = merge_patch.all_patched(shown if elsewhere else this.payload, verdict.patches)
     if isinstance(verdict.effect, StateMachine):
-        return Ready(asked=asked, verdict=verdict, facts=facts._replace(payload=payload))
+        moving = Ready(asked=asked, verdict=verdict, facts=facts._replace(payload=payload))
+        return _held_first(moving, facts, revision, payload)
     if isinstance(verdict.effect, Chain):
-        return _started(asked, facts, verdict, verdict.effect.chain_name, payload)
+        started = _started(asked, facts, verdict, verdict.effect.chain_name, payload)
+        return _held_first(started, facts, revision, payload)
     gate = _gate(asked, facts, verdict)
     if isinstance(verdict.effect, Reroute):
         gate = replace(gate, provider=verdict.effect.target_provider, original_provider=this.provider)
@@ -179,8 +183,6 @@ def carried_out(connection: Connection, ready: Ready) -> Decided:
     row: NewRow = {**ready.row}  # a transaction may be repeated
     if ready.verdict.checks:
         made = checks.make(connection, asked.dispatch.tenant, ready.verdict.checks, row["id"])
-        if isinstance(made, Refused) and (asked_by := ready.questions.get(made.check.rule)) is not None:
-            return Decided(subject=row["id"], rows=[row], question=asked_by)
         if isinstance(made, Refused):
             return stopped(connection, ready, made)
         if gather.gathers(ready.verdict):  # its row is for what exceeds a limit: that goes out by itself
@@ -199,7 +201,8 @@ def carried_out(connection: Connection, ready: Ready) -> Decided:
 def _let_out(connection: Connection, ready: Ready, row: NewRow, outcome: Outcome | None) -> Decided:
     """What is written of a dispatch that passes all checks, unless a silence keeps it back."""
     asked = ready.asked
-    kept = holds.kept(connection, ready.verdict, asked.dispatch.tenant, row["id"])
+    provider = ready.gate.provider if ready.gate is not None else asked.dispatch.provider
+    kept = holds.kept(connection, ready.verdict, asked.dispatch.tenant, row["id"], provider)
     if kept is not None and kept.at is None:
         stopped = words.held(kept.quiet, ready.verdict.rule)
         dispatch_notes.note(connection, asked, ready.verdict, stopped, ready.shown)
@@ -238,7 +241,10 @@ def _joined(connection: Connection, ready: Ready) -> Decided:
 
 
 def stopped(connection: Connection, ready: Ready, made: Refused) -> Decided:
-    """The record of a dispatch that a check refuses."""
+    """The question about a dispatch that a check refuses, or its record."""
+    waits = ready.held or ready.row
+    if waits is not None and (asked_by := ready.questions.get(made.check.rule)) is not None:
+        return Decided(subject=waits["id"], rows=[{**waits}], question=asked_by)
     outcome = _refused(made)
     dispatch_notes.note(connection, ready.asked, ready.verdict, outcome, ready.shown, made.check)
     return Decided(subject=ready.asked.subject, outcome=outcome, refused=made)
@@ -322,6 +328,15 @@ def _gate(asked: Asked, facts: Facts | None = None, verdict: Verdict = ALLOWED) 
 def _with(row: NewRow, gate: Gate) -> NewRow:
     row["gate"] = gate.text()
     return row
+
+
+def _held_first(ready: Ready, facts: Facts, revision: Revision, payload: dict[str, Any]) -> Ready:
+    """A dispatch in whose place something else happens, with the execution that waits where that is asked about."""
+    asked = ready.asked
+    if not questions.asking(ready.verdict):
+        return ready
+    row = row_of(asked, asked.dispatch.provider, revision, payload, goes_out=False)
+    return replace(ready, held=row, gate=ready.gate or _gate(asked, facts, ready.verdict))
 
 
 def _started(asked: Asked, facts: Facts, verdict: Verdict, name: str, payload: dict[str, object]) -> Ready:

@@ -16,12 +16,16 @@ from config.errors import CallerError, Forbidden, Problem, Unavailable, Unproces
 from config.pointers import step
 from config.types import Json
 from gateway import kept_members
-from gateway.outcomes import Outcome
+from gateway.facts import Attempted, of_trigger, trigger_key
+from gateway.outcomes import DryRun, Outcome
 from gateway.requests import Dispatch
+from gateway.rules.decide import ALLOWED
+from gateway.verdicts import Reroute, Silenced
 from playbooks.credentials import MASK
 from playbooks.definitions import parameters
 from playbooks.states import Kind
 from store.access import Caller
+from store.definitions import actions
 from store.engine import db
 from store.engine.db import Row
 from store.executions import results, transitions
@@ -33,8 +37,11 @@ from tasks.intake.dispatches import accept as dispatches
 from tasks.intake.dispatches import ends
 from tasks.intake.dispatches import ids as dispatch_ids
 from tasks.intake.dispatches.batch import Taken
-from tasks.intake.dispatches.rows import Asked, Providers
+from tasks.intake.dispatches.gate import foretold
+from tasks.intake.dispatches.rows import Asked
 from tasks.intake.idempotency import Replay
+from tasks.policy.judge import judge
+from tasks.secrets.redact import masked
 
 #: records that are read and accepted together: a body may have a MiB
 BITE = 16
@@ -250,16 +257,16 @@ def _outcome(accepted: AcceptedExecution) -> Outcome | None:
 
 
 def foreseen(rows: Sequence[Row], sender: Sender) -> list[Made | CallerError]:
-    """What would become of records that are replayed: nothing is sent, and no rule is asked.
+    """What would become of records that are replayed, by the rules of today: nothing is sent, counted or kept.
 
     Raises:
         Unavailable: the database is away.
     """
-    found, providers = list(_each(rows, sender)), Providers()
+    found = list(_each(rows, sender))
     keys = [_key(one) for one in found if not isinstance(one, CallerError)]
     with db.read() as connection:
         known = dispatch_ids.read(connection, keys)
-    return [one if isinstance(one, CallerError) else _foreseen(one, known, providers) for one in found]
+    return [one if isinstance(one, CallerError) else _foreseen(one, known) for one in found]
 
 
 def _key(one: Prepared) -> dispatch_ids.Key:
@@ -267,15 +274,31 @@ def _key(one: Prepared) -> dispatch_ids.Key:
     return tenant, "", one.replays.key if one.replays is not None else ""
 
 
-def _foreseen(one: Prepared, known: dispatch_ids.Known, providers: Providers) -> Made | CallerError:
+def _foreseen(one: Prepared, known: dispatch_ids.Known) -> Made | CallerError:
     before = known.get(_key(one))
     if before is not None:
         return Made(before.execution_id, repeated=True)
     try:
-        if isinstance(one, Asked):
-            providers.revision(one.dispatch.tenant, one.dispatch.provider)
+        return Made("", foretold(one) if isinstance(one, Asked) else _foretold(one))
     except Unavailable:
         raise
     except CallerError as refusal:
         return refusal
-    return Made("")
+
+
+def _foretold(request: DispatchRequest) -> DryRun:
+    """What would become of a trigger.
+
+    Raises:
+        NotFound: the action is gone. Unavailable: the database is away.
+    """
+    workspace_id = request.caller.workspace_id
+    head = db.read_one(actions.head, workspace_id, request.action_id)
+    definition = revisions.action(head.revision_id).definition
+    shown = masked(request.parameters, parameters.secret_names(definition["parameters"]))
+    attempted = Attempted(workspace_id, db.now_ms(), shown, request.target, request.caller.key_id)
+    key = trigger_key(definition, request.action_id, workspace_id)
+    decision = judge(key, lambda: of_trigger(definition, request.action_id, attempted))
+    verdict = ALLOWED if decision is None else decision.verdict
+    by = verdict.effect.target_provider if isinstance(verdict.effect, Reroute) else key[3]
+    return DryRun(verdict.kind if verdict.quiet is None else Silenced.kind, verdict.rule, by)

@@ -88,8 +88,12 @@ class Providers:
         return found
 
 
-def row_of(asked: Asked, provider: str, revision: Revision, payload: Mapping[str, Any]) -> NewRow:
+def row_of(
+    asked: Asked, provider: str, revision: Revision, payload: Mapping[str, Any], *, goes_out: bool = True
+) -> NewRow:
     """The row of a dispatch, without what the gate says of it.
+
+    One that never ``goes_out`` has its payload as rules have seen it.
 
     Raises:
         Unprocessable: the payload does not fit the action for which the provider stands. Whatever
@@ -97,9 +101,9 @@ def row_of(asked: Asked, provider: str, revision: Revision, payload: Mapping[str
     """
     definition, tenant = revision.definition, asked.dispatch.tenant
     queue = queue_of(definition)
-    if asked.unless_urgent is not None and queue != URGENT:
+    if goes_out and asked.unless_urgent is not None and queue != URGENT:
         asked.unless_urgent()
-    stored, sealed = _stored(asked, revision, payload)
+    stored, sealed = _stored(asked, revision if goes_out else None, payload)
     action_id, now = PROVIDER_PREFIX + provider, db.now_ms()
     return rows.dispatch(
         {
@@ -121,10 +125,10 @@ def row_of(asked: Asked, provider: str, revision: Revision, payload: Mapping[str
     )
 
 
-def _stored(asked: Asked, revision: Revision, payload: Mapping[str, Any]) -> tuple[str, str | None]:
+def _stored(asked: Asked, revision: Revision | None, payload: Mapping[str, Any]) -> tuple[str, str | None]:
     """The dispatch in its stored form, and its sealed secrets."""
     members, sealed = asked.dispatch.members(), None
-    if revision.workspace_id:
+    if revision is not None and revision.workspace_id:
         declared = revision.definition["parameters"]
         values, problems = parameters.resolve(declared, payload)
         if problems:

@@ -11,7 +11,7 @@ from gateway import current, why
 from gateway.configuration.generation import EMPTY
 from gateway.current import InForce
 from gateway.facts import Facts
-from gateway.silences import in_force
+from gateway.silences import in_force, matchers
 from gateway.silences.in_force import Silences
 from gateway.why import Known
 from tasks.policy import words
@@ -187,3 +187,17 @@ def test_a_thousand_silences_are_not_looked_at_by_what_they_do_not_concern(monke
     assert decision is not None
     assert decision.verdict.quiet is not None
     assert (decision.verdict.quiet.id, looked_at) == ("sil-7", ["sil-7"])
+
+
+def test_a_pattern_reads_the_beginning_of_a_long_text() -> None:
+    """However many patterns read a large payload, it is written out once, and each reads a bounded part."""
+    assert matchers.matches("=~", "a*")("a" * matchers.MAX_READ + "b")
+    assert not matchers.matches("=~", "a*")("a" * (matchers.MAX_READ - 1) + "b")
+    written = [{"name": "action.payload", "op": "=~", "value": f".*word-{number}.*"} for number in range(20)]
+    silence = in_force.Silence(**_compiled(1, (written, (-HOUR, HOUR), "drop", ("acme", False))))
+    payload = {"text": "".join(f"word-{number} " for number in range(20)), "more": "x" * 1_000_000}
+    facts = Facts("dispatch", "n", "acme", "a", "t", NOW, payload, {})
+    texts = dict[matchers.Path, str]()
+    assert not silence.matches(facts, texts)  # sorted by name, the word comes behind what is read
+    assert silence.matches(facts._replace(payload={"a": payload["text"], "more": payload["more"]}), {})
+    assert len(texts) == 1
