@@ -64,7 +64,7 @@ class Reads:
         return mine.found  # type: ignore[no-any-return]
 
     def _begin(self, key: Hashable, mine: _Read) -> None:
-        """Whoever asks from now on waits for the next read."""
+        """Callers from now on wait for the next read."""
         with self._lock:
             del self._next[key]
             self._under_way[key] = mine
