@@ -101,8 +101,9 @@ def test_a_cancelled_call_is_abandoned(sqlite_stack: Stack) -> None:
         assert again.json()["code"] == "already_ended"
 
 
-def test_exactly_one_decision_wins(stack: Stack) -> None:
+def test_exactly_one_decision_wins(first_stack: Stack) -> None:
     """Of 16 concurrent decisions one gets 200 and stands, the others 409."""
+    stack = first_stack
     execution = stack.api.trigger(stack.api.create_action(type="approval", executor="approval", config={}))
     stack.api.in_status(execution, "waiting")
     words = ["approve", "reject"] * 8

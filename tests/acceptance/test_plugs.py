@@ -122,6 +122,7 @@ def check_outage(stack: Stack, outage: Iterator[None]) -> None:
     assert pids == {name: process.pid for name, process in stack.running.items()}, "something had to be restarted"
 
 
+@pytest.mark.gate
 def test_postgresql_goes_away_and_comes_back(postgresql_stack: Stack, request: pytest.FixtureRequest) -> None:
     """While PostgreSQL is down triggers get 503; after its start work continues."""
     server = request.getfixturevalue("postgres_server")

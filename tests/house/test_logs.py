@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.house.sources import nodes
 from tests.house.test_shape import ROOT, SOURCES
 from tests.house.test_words import banned
 
@@ -17,7 +18,7 @@ _LOOSE = re.compile(r"\b(away|gone|broke|none of ours|not kept|at hand|goes on|s
 
 def _events(path: Path) -> Iterator[tuple[int, str]]:
     """The first text of each call of a logger in a module, with its line."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.house import drawing
+from tests.house.sources import nodes, tree
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = (
@@ -32,13 +33,8 @@ SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglo
 
 
 @functools.cache
-def _tree(path):
-    return ast.parse(path.read_text())
-
-
-@functools.cache
 def _functions(path):
-    return [node for node in ast.walk(_tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [node for node in nodes(path) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 def test_no_file_is_longer_than_400_lines():
@@ -127,7 +123,7 @@ def test_what_ends_an_execution_makes_its_record():
 
 def test_every_module_says_what_it_is_for():
     """Each module opens with a docstring."""
-    assert not [str(path) for path in SOURCES if not ast.get_docstring(_tree(path))]
+    assert not [str(path) for path in SOURCES if not ast.get_docstring(tree(path))]
 
 
 def test_every_test_tells_its_behaviour():

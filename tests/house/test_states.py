@@ -5,6 +5,7 @@ import ast
 import pytest
 
 from playbooks.states import Kind, Mode, Status, WaitingFor
+from tests.house.sources import nodes
 from tests.house.test_shape import ROOT, SOURCES
 
 #: name of a column, a member or a variable → its words
@@ -79,9 +80,9 @@ def _assigned(target, value):
     return [(target, value)]
 
 
-def bare_words(source):
-    """The lines of ``source`` that spell a row's word, with the word."""
-    pairs = [pair for node in ast.walk(ast.parse(source)) for pair in _pairs(node)]
+def bare_words(parts):
+    """The lines of a module, of which these are the nodes, that spell a row's word, with the word."""
+    pairs = [pair for node in parts for pair in _pairs(node)]
     found = {(word.lineno, word.value) for place, value in pairs for word in _spelled(value, _words_of(place))}
     return sorted(found)
 
@@ -92,7 +93,7 @@ def test_no_word_of_a_row_is_spelled_where_it_is_used():
         f"{name}:{line} {word!r}"
         for path in SOURCES
         if not (name := str(path.relative_to(ROOT))).startswith(EXEMPT)
-        for line, word in bare_words(path.read_text())
+        for line, word in bare_words(nodes(path))
     ]
     assert not spelled
 
@@ -117,7 +118,7 @@ def test_no_word_of_a_row_is_spelled_where_it_is_used():
 )
 def test_a_spelled_word_is_found(source):
     """The search sees words compared, assigned, passed, listed and set."""
-    assert bare_words(source)
+    assert bare_words(ast.walk(ast.parse(source)))
 
 
 @pytest.mark.parametrize(
@@ -125,4 +126,4 @@ def test_a_spelled_word_is_found(source):
 )
 def test_what_is_no_word_of_a_row_is_left_alone(source):
     """A member, a step's type and an error's code are left alone."""
-    assert not bare_words(source)
+    assert not bare_words(ast.walk(ast.parse(source)))

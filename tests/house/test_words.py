@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.house.sources import nodes, text
 from tests.house.test_shape import ROOT, SOURCES
 
 #: word → what is written in its place
@@ -37,11 +38,10 @@ PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
 
 def _prose(path: Path) -> Iterator[tuple[int, str]]:
     """Docstrings and comments of a module, each with its line."""
-    text = path.read_text()
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+    for token in tokenize.generate_tokens(io.StringIO(text(path)).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(path):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             docstring = ast.get_docstring(node, clean=False)
             if docstring:
@@ -61,8 +61,8 @@ def test_code_speaks_of_named_things():
         f"{path.relative_to(ROOT)}:{line} {word!r}"
         for path in SOURCES
         if "versions" not in path.parts
-        for line, text in _prose(path)
-        for word in banned(text)
+        for line, words in _prose(path)
+        for word in banned(words)
     ]
     assert not found, "\n".join(found)
 

@@ -178,6 +178,7 @@ def test_beyond_a_short_queue_large_definitions_are_answered_503(stocked: Door) 
     assert all(int(one.headers["Retry-After"]) >= 1 for one in refused)
 
 
+@pytest.mark.gate
 def test_a_costly_request_is_charged_for_what_it_took(stocked: Door, redis_server: Any) -> None:
     """It counts as one request for each hundredth of a second, in every process; a small one counts as one."""
     key, counted = stocked.key("viewer"), []

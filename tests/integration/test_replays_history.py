@@ -76,6 +76,7 @@ def replayed() -> list[tuple[str, str]]:
     return [(gate.replayed_from, made) for made, gate in gates if gate is not None and gate.replayed_from]
 
 
+@pytest.mark.gate
 def test_each_record_is_sent_once(records: tuple[str, dict[str, int]], tmp_path: Path) -> None:
     """One process is killed as soon as it has begun and replaced; every answer names the one execution."""
     revision, subjects = records

@@ -8,6 +8,8 @@ import pytest
 _TOGETHER = "postgresql"
 #: its tests take minutes each, with a product of their own
 _APART = "test_openapi_fuzz.py"
+#: its tests read all modules: one process parses them once
+_HOUSE = "tests/house/"
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -41,6 +43,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             path, _, test = nodeid.partition("::")
             if path.endswith(_APART):
                 return nodeid
+            if _HOUSE in path:
+                return _HOUSE
             if "acceptance" not in path or "postgresql" not in test.partition("[")[2]:
                 return path
             return _TOGETHER if few else f"{path} on postgresql"
