@@ -191,6 +191,11 @@ parameters."path.run_id" = {{ dictionary = "paused_runs", probability = 0.5 }}
 include-operation-id = ["getRun", "retryRun", "listRunSteps", "listRunLogs", "getRunTimeline"]
 parameters."path.run_id" = {{ dictionary = "ended_runs", probability = 0.5 }}
 
+[[operations]]  # an id of an event is none that a schema can describe
+include-operation-id = "followRun"
+parameters."path.run_id" = {{ dictionary = "ended_runs", probability = 0.5 }}
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
+
 [[operations]]
 include-operation-id = "comparePlaybookExecutions"
 parameters."path.run_id" = {{ dictionary = "ended_runs", probability = 0.8 }}
