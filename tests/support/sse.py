@@ -6,7 +6,9 @@ id also of blocks without data, and takes fields that it does not know for nothi
 
 import codecs
 import contextlib
+import functools
 import json
+import socket
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -149,6 +151,12 @@ def listen(door: Any, key: str | None = "", path: str = "/v1/stream", last_id: s
     return Listener(answer.response, line.give_up, last_id)
 
 
+def _hang_up(answer: httpx.Response) -> None:
+    """Close the connection of an answer that another thread reads."""
+    with contextlib.suppress(OSError):
+        answer.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+
 class Source:
     """A server with streams, and the key of a caller."""
 
@@ -169,7 +177,7 @@ class Source:
             text = answer.read().decode()
             raise AssertionError(f"{answer.status_code} {text}")
         assert answer.headers["Content-Type"].startswith("text/event-stream"), answer.headers
-        return Listener(answer.iter_raw(), answer.close, last_id)
+        return Listener(answer.iter_raw(), functools.partial(_hang_up, answer), last_id)
 
     def close(self) -> None:
         """Close what is left."""
