@@ -82,7 +82,7 @@ UNBORN = sa.literal_column("(pg_snapshot_xmax(pg_current_snapshot())::text)::big
 _here = sa.literal_column("(SELECT system_identifier::text FROM pg_control_system())", sa.Text)
 _known = Prepared(sa.select(epochs, _here.label("here")).order_by(epochs.c.epoch))
 _horizon = Prepared(sa.select(_oldest.label("oldest"), UNBORN.label("next")))
-_last_by_id = Prepared(sa.select(audit.c.id, sa.literal(0).label("xid")).order_by(audit.c.id.desc()).limit(1))
+_last_by_id = Prepared(sa.select(sa.func.max(audit.c.id).label("id")))
 _last_settled = Prepared(
     sa.select(audit.c.id, audit.c.xid)
     .where(audit.c.xid.is_not(None), audit.c.xid < _oldest, audit.c.id > _first)
@@ -150,7 +150,7 @@ def last(db: Connection) -> Position:
     """The place of the last settled row."""
     if db.dialect.name == "sqlite":
         row = _last_by_id.first(db, {})
-        return Position() if row is None else Position(0, 0, row.id)
+        return Position() if row.id is None else Position(0, 0, row.id)
     newest = _known.run(db, {})[0][-1]
     row = _last_settled.first(db, {"first_": newest.after_id})
     return Position(newest.epoch, 0, newest.after_id) if row is None else Position(newest.epoch, row.xid, row.id)

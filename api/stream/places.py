@@ -1,4 +1,4 @@
-"""The places of this process's streams: so many for each owner, over all processes.
+"""The places of this process's streams: a limited number for each owner, over all processes.
 
 They are counted in Redis (``store.streams.places``), and renewed by a thread while there are any. While Redis is away a
 process counts its own.

@@ -95,7 +95,7 @@ class Start(NamedTuple):
 
 
 def start(mark: Mark, most_rows: int | None) -> Start:
-    """Where a client goes on that had this event last; at most so many rows before the end of the trail, if any.
+    """Where a client goes on that had this event last; at most ``most_rows`` before the end of the trail.
 
     Raises:
         Unavailable: the database is away.
