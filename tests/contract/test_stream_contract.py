@@ -18,6 +18,7 @@ pytestmark = pytest.mark.usefixtures("redis_server")
 PROVIDERS = """\
 providers:
   email: {kind: mock, behaviour: answer, answer: {sent: true, token: secret-answer}}
+  other: {kind: mock}
   broken: {kind: mock, behaviour: fail}
 """
 RULES = """\
@@ -27,6 +28,12 @@ rules:
   - name: gather
     condition: {field: action.action_type, eq: gathered}
     action: {type: group, group_by: [payload.to]}
+  - {name: never, condition: {field: action.action_type, eq: denied}, action: {type: deny, reason: not here}}
+  - {name: once, condition: {field: action.action_type, eq: again}, action: {type: deduplicate, ttl_seconds: 60}}
+  - {name: one, condition: {field: action.action_type, eq: paced},
+     action: {type: throttle, max_count: 1, window_seconds: 60}}
+  - {name: elsewhere, condition: {field: action.action_type, eq: moved},
+     action: {type: reroute, target_provider: other}}
 """
 ACTION: dict[str, Any] = {
     "namespace": "alerts",
@@ -104,6 +111,32 @@ def test_each_type_of_event_is_sent(door: Door, key: str) -> None:
     assert asked["approval_id"].startswith("apr-")
     assert (flushed["group_id"], flushed["event_count"]) == (group["group_id"], 1)
     assert not [event for event in events if "secret" in event.data or "http" in event.data.replace("http_", "")]
+
+
+@pytest.mark.parametrize("prefix", ["/v1", "/compat/v1"])
+def test_an_outcome_is_that_of_the_answer(door: Door, key: str, prefix: str) -> None:
+    """Of each kind, in both forms: what the sender was answered, without body and message."""
+    types = ("send_email", "denied", "again", "again", "paced", "paced", "moved")
+    with listen(door, key, f"{prefix}/stream") as stream:
+        answers = [
+            door.call("POST", f"{prefix}/dispatch", key, json={**ACTION, "action_type": one}).json for one in types
+        ]
+        outcomes = [event.json["outcome"] for event in stream.wait(len(types))]
+    for answer, outcome in zip(answers, outcomes, strict=True):
+        if prefix == "/v1":
+            answer.pop("action_id")
+            if "response" in answer:
+                answer["response"] = {"status": "success", "body": None, "headers": {}}
+            assert outcome == answer
+        elif isinstance(answer, dict) and "Throttled" in answer:  # here the rest of the window is told in seconds
+            assert outcome["Throttled"]["retry_after"]["secs"] in (59, 60)
+        elif isinstance(answer, dict) and answer.keys() & {"Executed", "Rerouted"}:
+            [(name, members)] = answer.items()
+            response = members["response"] if name == "Rerouted" else members
+            response["body"] = None
+            assert outcome == answer
+        else:
+            assert outcome == answer
 
 
 def test_the_documented_filters(door: Door, key: str) -> None:

@@ -15,17 +15,34 @@ from config.settings import settings
 from gateway.grants import Grant
 from store import audit, redis
 from store.engine import db
+from store.gateway import events
 from store.records import notes
 from store.records.notes import Note
 from store.streams import ids
 from store.streams import places as counted
 from store.streams.ids import Mark
+from tasks.clock.duty import TimeSlice
+from tasks.clock.gateway import timeouts
 from tests.support import dispatching, runs
 from tests.support.api import PASSWORD, Door, assert_problem
 from tests.support.driven import drive
 from tests.support.sse import Listener, listen
 from tests.support.waiting import eventually
 
+PROVIDERS = "providers:\n  drill: {kind: mock}\n"
+RULES = """\
+rules:
+  - {name: move, condition: {field: action.action_type, eq: alert},
+     action: {type: state_machine, state_machine: alert}}
+"""
+MACHINES = """\
+state_machines:
+  - name: alert
+    initial_state: open
+    states: [open, firing, stale]
+    transitions: [{from: open, to: firing}]
+    timeouts: [{state: firing, after_seconds: 60, transition_to: stale}]
+"""
 EVERYTHING = Wanted(grants=(Grant(),))
 
 
@@ -349,6 +366,23 @@ def test_filters_that_no_event_can_match_are_refused(door: Door) -> None:
             note("two", "three")
             one.wait(1)
     assert (mute.events, named(one)) == ([], ["two"])
+
+
+def test_a_time_out_is_told_of_its_event(door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With its machine and both states, under the tenant, the namespace and the type of the event."""
+    dispatching.put_in_force(monkeypatch, tmp_path, providers=PROVIDERS, rules=RULES, state_machines=MACHINES)
+    given = dispatching.body(action_type="alert", fingerprint="disk", status="firing")
+    assert dispatching.send(door, given).json["outcome"] == "state_changed"
+    limited = door.key(grants=[{"tenants": ["default"], "providers": ["other"]}])
+    with listen(door) as stream, listen(door, limited) as mute:
+        with db.write() as connection:
+            connection.execute(sa.update(events.events).values(timeout_at=1))
+        assert timeouts.move_late(TimeSlice()) == 1
+        [event] = stream.wait(1)
+    expected = {"type": "timeout", "fingerprint": "disk", "state_machine": "alert", "previous_state": "firing"}
+    expected |= {"new_state": "stale", "namespace": "notifications", "tenant": "default", "action_type": "alert"}
+    assert {name: event.json[name] for name in expected} == expected
+    assert mute.events == []
 
 
 # places
