@@ -22,7 +22,7 @@ blueprint = Blueprint("run_events", __name__, tag="playbook executions")
 @requires("read:playbooks")
 @blueprint.answers(
     200,
-    {"type": "string"},
+    shapes.StreamEvent(),
     content_type=opening.CONTENT_TYPE,
     example=shapes.OF_RUN,
     words="Server-sent events, until the run has ended. The data of each is a JSON object.",

@@ -29,7 +29,7 @@ LAST_EVENT_ID = {
     "in": "header",
     "name": "Last-Event-ID",
     "description": "The id that came last: what was missed since is sent first, each event once.",
-    "schema": {"type": "string", "format": "uuid"},
+    "schema": {"type": "string", "pattern": "^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$"},
     "example": "01a3185c-507b-70fa-8162-4175044f5834",
 }
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

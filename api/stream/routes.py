@@ -20,7 +20,7 @@ blueprint = Blueprint("stream", __name__, tag="stream")
 @blueprint.arguments(shapes.StreamQuery(), location="query")
 @blueprint.answers(
     200,
-    {"type": "string"},
+    shapes.StreamEvent(),
     content_type=opening.CONTENT_TYPE,
     example=shapes.EVENTS,
     words="Server-sent events, without an end. The data of each is a JSON object.",

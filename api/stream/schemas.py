@@ -48,6 +48,25 @@ class StreamQuery(Schema):
             raise ValidationError(text, "outcome")
 
 
+class StreamEvent(Schema):
+    """One block of a stream, by its fields; those without data say where the stream has come to."""
+
+    event = fields.String(
+        metadata={"description": "The type.", "enum": [*types.USUAL, *types.NAMED, types.LAGGED]},
+    )
+    id = fields.String(metadata={"description": "What to send as Last-Event-ID to go on behind it.", "format": "uuid"})
+    retry = fields.Integer(
+        metadata={"description": "After how many milliseconds a client that was cut off tries again."}
+    )
+    data = fields.String(
+        metadata={
+            "description": "A JSON object: id, timestamp, type, namespace, tenant, action_type, action_id, and the "
+            "members of the type. Of lagged skipped, the number of events that were left out.",
+            "contentMediaType": "application/json",
+        }
+    )
+
+
 _ID = "01a3185c-507b-70fa-8162-4175044f58"
 
 

@@ -40,15 +40,11 @@ _OF_TWO = {
 }
 
 
-#: an answer without an end, which the tool would wait for
-_ENDLESS = frozenset({"/v1/stream"})
-
-
 @schemathesis.hook
 def filter_case(context: Any, case: Any) -> bool:
-    """Leave out requests to an address of two things by a method that the other one has, and answers without an end."""
+    """Leave out requests to an address of two things by a method that the other one has."""
     method: str = case.method.upper()
-    return case.operation.path not in _ENDLESS and method == _OF_TWO.get(case.operation.path, method)
+    return method == _OF_TWO.get(case.operation.path, method)
 
 
 @schemathesis.hook
