@@ -46,8 +46,12 @@ from api.lifecycle import routes as lifecycle
 from api.playbooks import import_export
 from api.playbooks import routes as playbooks
 from api.runs import diff, steps
+from api.runs import events as run_events
 from api.runs import routes as runs
 from api.silences import routes as silences
+from api.stream import routes as stream
+from api.stream.follow import Reader
+from api.stream.places import Places
 from config import logs
 from store import redis
 from store.engine import refusals
@@ -68,6 +72,7 @@ _FAMILIES = (
     playbooks.blueprint,
     runs.blueprint,
     steps.blueprint,
+    run_events.blueprint,
     events.blueprint,
     diff.blueprint,
     keys.blueprint,
@@ -89,6 +94,7 @@ _BELOW_V1 = (
     approval_links.blueprint,
     lifecycle.blueprint,
     groups.blueprint,
+    stream.blueprint,
 )
 #: what is behind a key or a token
 _GUARDED = ("/api/", "/v1/", "/compat/", "/admin/")
@@ -127,6 +133,8 @@ def create_app() -> Flask:
     app.extensions["tocsin.limiter"] = Limiter()
     app.extensions["tocsin.watcher"] = Watcher()
     app.extensions["tocsin.ends"] = Ends()
+    app.extensions["tocsin.streams"] = Reader()
+    app.extensions["tocsin.places"] = Places()
     app.extensions["tocsin.knows"] = auth.knows
     app.extensions["tocsin.gives_way"] = LISTS.give_way
     app.extensions["tocsin.started"] = _started
@@ -154,6 +162,8 @@ def _drain(app: Flask, seconds: float) -> bool:
     """
     generations.end()
     parts = (
+        app.extensions["tocsin.streams"].drain,
+        app.extensions["tocsin.places"].drain,
         app.extensions["tocsin.watcher"].drain,
         app.extensions["tocsin.ends"].drain,
         auth.drain,

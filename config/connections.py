@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from socket import SHUT_RDWR
+from socket import MSG_PEEK, SHUT_RDWR
 from typing import Any
 
 from gevent import GreenletExit, getcurrent
@@ -118,6 +118,15 @@ class Connection:
             self._sock.sendall(data)
         except TimeoutError as error:
             raise ConnectionResetError(errno.ECONNRESET, "the client does not take its answer") from error
+
+    def is_there(self) -> bool:
+        """Whether the client has not closed its side, by a look that takes nothing and waits for nothing."""
+        try:
+            return not self.closed and self._sock._sock.recv(1, MSG_PEEK) != b""  # noqa: SLF001 - gevent's would wait
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
     def give_up(self) -> None:
         """Close the connection from outside; a greenlet waiting for the client notices."""

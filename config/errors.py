@@ -124,6 +124,12 @@ class Unprocessable(CallerError):  # noqa: N818
     status, code = 422, "invalid_parameters"
 
 
+class StreamOff(CallerError):  # noqa: N818
+    """SSE streaming is not enabled: the operator has set TOCSIN_STREAM=off."""
+
+    status, code, members = 503, "stream_off", {"retryable": False}
+
+
 class Overloaded(CallerError):  # noqa: N818
     """More is being asked than can be done soon; nothing was accepted. Try again in a moment."""
 

@@ -1,9 +1,9 @@
 """The web server: ``gunicorn -c config/gunicorn.py "api:create_app()"``.
 
 One process unless ``WEB_CONCURRENCY`` says otherwise (gunicorn's own setting; on PostgreSQL give it one per two cores);
-each serves many requests at once on greenlets. On SIGTERM no new request is taken, readers that wait for news are
-answered, and what is under way has ten seconds to finish; then the last accepted executions are published before the
-process ends. Errors that the server answers itself have the same body as all others.
+each serves many requests at once on greenlets. On SIGTERM no new request is taken, streams end, readers that wait for
+news are answered, and what is under way has ten seconds to finish; then the last accepted executions are published
+before the process ends. Errors that the server answers itself have the same body as all others.
 """
 
 import gc
@@ -126,7 +126,7 @@ def post_worker_init(worker: Any) -> None:
     SIGTERM releases the readers that wait, before the server waits for them. The application knows the keys, by which
     requests take turns, and what is being accepted, to which reads give way.
     """
-    watchers = [worker.wsgi.extensions[name] for name in ("tocsin.watcher", "tocsin.ends")]
+    watchers = [worker.wsgi.extensions[name] for name in ("tocsin.watcher", "tocsin.ends", "tocsin.streams")]
     worker.knows = worker.wsgi.extensions["tocsin.knows"]
     worker.gives_way = worker.wsgi.extensions["tocsin.gives_way"]
     worker.wsgi.extensions["tocsin.started"]()

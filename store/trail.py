@@ -13,6 +13,7 @@ A reader keeps its place by ``advance`` in the transaction that writes what it h
 again what lies between two places.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -81,6 +82,16 @@ UNBORN = sa.literal_column("(pg_snapshot_xmax(pg_current_snapshot())::text)::big
 _here = sa.literal_column("(SELECT system_identifier::text FROM pg_control_system())", sa.Text)
 _known = Prepared(sa.select(epochs, _here.label("here")).order_by(epochs.c.epoch))
 _horizon = Prepared(sa.select(_oldest.label("oldest"), UNBORN.label("next")))
+_last_by_id = Prepared(sa.select(sa.func.max(audit.c.id).label("id")))
+_last_settled = Prepared(
+    sa.select(audit.c.id, audit.c.xid)
+    .where(audit.c.xid.is_not(None), audit.c.xid < _oldest, audit.c.id > _first)
+    .order_by(audit.c.xid.desc(), audit.c.id.desc())
+    .limit(1)
+)
+_next_by_id = Prepared(
+    sa.select(audit.c.id, audit.c.xid, audit.c.at).where(audit.c.id >= _after).order_by(audit.c.id).limit(1)
+)
 
 
 class Reading:
@@ -135,6 +146,22 @@ def _entries(epoch: int, rows: list[Any]) -> list[Entry]:
     return [Entry(Position(epoch, row.xid, row.id), row) for row in rows]
 
 
+def last(db: Connection) -> Position:
+    """The place of the last settled row."""
+    if db.dialect.name == "sqlite":
+        row = _last_by_id.first(db, {})
+        return Position() if row.id is None else Position(0, 0, row.id)
+    newest = _known.run(db, {})[0][-1]
+    row = _last_settled.first(db, {"first_": newest.after_id})
+    return Position(newest.epoch, 0, newest.after_id) if row is None else Position(newest.epoch, row.xid, row.id)
+
+
+def row_from(db: Connection, row_id: int) -> tuple[Any, Position] | None:
+    """The row of this id, or else the next one by id, with its place; None where there is none."""
+    row = _next_by_id.first(db, {"after_": row_id})
+    return None if row is None else (row, place(db, row.id, row.xid))
+
+
 def spans(db: Connection) -> dict[int, Span]:
     """Epoch → the ids of its rows."""
     if db.dialect.name == "sqlite":
@@ -146,10 +173,22 @@ def spans(db: Connection) -> dict[int, Span]:
 
 def place(db: Connection, row_id: int, xid: int | None) -> Position:
     """The place of a row."""
-    if db.dialect.name == "sqlite":
-        return Position(0, 0, row_id)
-    epoch = max(epoch for epoch, span in spans(db).items() if epoch == 0 or row_id > span.first)
+    return _place(spans(db), row_id, xid)
+
+
+def _place(known: dict[int, Span], row_id: int, xid: int | None) -> Position:
+    epoch = max(epoch for epoch, span in known.items() if epoch == 0 or row_id > span.first)
     return Position(epoch, xid or 0, row_id) if epoch else Position(0, 0, row_id)
+
+
+def in_order(db: Connection, rows: Sequence[Any], at: Horizon | None) -> list[Entry]:
+    """Those of some rows (``id`` and ``xid`` among their columns) that were settled at a horizon, in order."""
+    known = spans(db)
+    entries = [Entry(_place(known, row.id, row.xid), row) for row in rows]
+    settled_now = (
+        one for one in entries if at is None or one.position.epoch < max(known) or one.position.xid < at.oldest
+    )
+    return sorted(settled_now, key=lambda entry: entry.position)
 
 
 def stretch(

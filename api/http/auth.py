@@ -115,6 +115,12 @@ def caller() -> Caller:
     return found
 
 
+def again() -> Callable[[], Caller | None]:
+    """What looks the present caller up again: for an answer that goes on, and may outlast the key."""
+    key = _presented(present())
+    return lambda: None if key is None else _recognised(key)
+
+
 def forget(key_id: str, session: str | None = None) -> None:
     """Look a caller up again in this process.
 

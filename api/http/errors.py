@@ -94,7 +94,7 @@ def _from_caller_error(error: CallerError) -> Response:
     if len(error.problems) == 1:
         detail = f"{detail} {summary(error.problems)}"
     response = _respond({**body(error.status, detail, code=error.code, problems=error.problems), **error.members})
-    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if error.status == HTTPStatus.SERVICE_UNAVAILABLE and error.retryable:
         response.headers["Retry-After"] = str(_TURN if isinstance(error, Busy) else _REST)
     return response
 

@@ -47,6 +47,7 @@ TAGS = {
     "stop": "Keep everything of a tenant, or of all, from going out.",
     "approvals": "See what waits for a decision, and decide.",
     "groups": "See what is gathered for one summary, and flush it.",
+    "stream": "Follow what happens.",
     "audit": "Read what became of each execution and dispatch.",
     "dispatch": "Send something by a provider, as the rules decide.",
     "providers": "List and test providers; open and close their circuit breakers.",

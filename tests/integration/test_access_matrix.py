@@ -69,6 +69,7 @@ ENTRIES = {
     ("GET", "/playbooks/executions/<id:run_id>/steps"): _READ,
     ("GET", "/playbooks/executions/<id:run_id>/logs"): _READ,
     ("GET", "/playbooks/executions/<id:run_id>/timeline"): _READ,
+    ("GET", "/playbooks/executions/<id:run_id>/events"): _READ,
     ("POST", "/playbooks/executions/<id:run_id>/cancel"): _EXECUTE,
     ("POST", "/playbooks/executions/<id:run_id>/pause"): _EXECUTE,
     ("POST", "/playbooks/executions/<id:run_id>/resume"): _EXECUTE,
@@ -82,6 +83,7 @@ ENTRIES = {
     ("GET", "/v1/audit/<slashed:record_id>/why"): _READ,
     ("POST", "/v1/audit/<slashed:record_id>/replay"): _WRITE,
     ("POST", "/v1/audit/replay"): _WRITE,
+    ("GET", "/v1/stream"): _READ,
     ("GET", "/v1/silences"): _READ,
     ("POST", "/v1/silences"): _WRITE,
     ("POST", "/v1/silences/preview"): _READ,
@@ -153,8 +155,8 @@ _RANK = {
     "operator": {_READ, _EXECUTE, _DECIDE, _WRITE},
 }
 _SCOPES = {
-    "execute": ("read:actions", "execute:actions", "read:playbooks", "execute:playbooks", "read:audit"),
-    "decide": ("read:actions", "read:playbooks", "decide:approvals", "read:audit"),
+    "execute": ("read:actions", "execute:actions", "read:playbooks", "execute:playbooks", "read:audit", "read:stream"),
+    "decide": ("read:actions", "read:playbooks", "decide:approvals", "read:audit", "read:stream"),
 }
 _RANK["admin"] = {*_RANK["operator"], _ADMIN}
 
@@ -177,6 +179,7 @@ _TENANTS = {
     ("POST", "/v1/audit/verify"): Named(lambda tenant: ("/v1/audit/verify", {"tenant": tenant})),
     ("POST", "/v1/audit/replay"): Named(lambda tenant: ("/v1/audit/replay", {"tenant": tenant})),
     ("GET", "/v1/audit/export"): Named(lambda tenant: (f"/v1/audit/export?tenant={tenant}", None)),
+    ("GET", "/v1/stream"): Named(lambda tenant: (f"/v1/stream?tenant={tenant}", None)),
     ("GET", "/v1/approvals"): Named(lambda tenant: (f"/v1/approvals?tenant={tenant}", None)),
     ("GET", "/v1/silences"): Named(lambda tenant: (f"/v1/silences?tenant={tenant}", None)),
     ("POST", "/v1/silences"): Named(lambda tenant: ("/v1/silences", {**_SILENCE, "tenant": tenant})),

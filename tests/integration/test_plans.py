@@ -8,12 +8,14 @@ recorded, and the database is asked for the plan of each statement that reads wh
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from api.stream import reading
+from api.stream import types as stream_types
 from config.settings import settings
 from gateway.grants import Grant
 from playbooks.credentials import RULES
@@ -27,6 +29,8 @@ from store.gateway import approvals, due, events, silences
 from store.records import held, notes
 from store.records import listing as records
 from store.records import silences as found_silences
+from store.streams import named
+from store.streams.ids import BEHIND, Mark
 from tasks.clock import metrics, monitors, seals
 from tasks.clock.duty import TimeSlice
 from tasks.entrypoints import maintenance, tick
@@ -107,6 +111,7 @@ def test_no_statement_reads_a_growing_table_whole(
         _call_every_operation(door)
         _live(door)
         _move(door)
+        _follow()
         _carry_out_duties()
         _begin_epoch()
     statements = recorder.reading_what_grows()
@@ -196,6 +201,7 @@ def _call_every_operation(door: Door) -> None:
                 given = {"json": body["example"]} if "example" in body else {}
                 answer = door.call(method.upper(), f"{address}{query}", **given)
                 assert answer.status_code in _ACCEPTED, f"{method} {address}{query}: {answer.text}"
+                answer.close()
 
 
 def _addresses(door: Door, path: str) -> Iterator[str]:
@@ -323,6 +329,17 @@ def _move(door: Door) -> None:
             given = {name: value, "preview": True, "limit": 3}
             answer = door.call("POST", "/v1/audit/replay", json=given, **({"key": who} if who else {}))
             assert answer.status_code == 200, answer.text
+
+
+def _follow() -> None:
+    """What streams read: the end of the trail, what follows an event, and what its rows name."""
+    kinds = (*stream_types.USUAL, *stream_types.NAMED)
+    for row in (1, 5_000):
+        begin = reading.start(Mark(db.now_ms(), row, BEHIND), 1_000)
+        assert reading.read_on(begin.place, kinds).rows
+    ids = [f"none-{number}" for number in range(100)]
+    with db.read() as connection:
+        named.read(connection, named.Ids(*(set(ids) for _ in fields(named.Ids))))
 
 
 def _tell(ids: list[str]) -> None:

@@ -14,6 +14,8 @@ from api.gateway.dispatch.waiting import Ends
 from api.health import Gauge
 from api.http.rate_limits import Limiter
 from api.prometheus import Numbers
+from api.stream.follow import Reader
+from api.stream.places import Places
 from store import access
 from store.callers import users
 from store.engine import db
@@ -82,6 +84,8 @@ class Door:
         self.app = _application()
         self.app.extensions["tocsin.limiter"] = Limiter()
         self.app.extensions["tocsin.ends"] = Ends()
+        self.app.extensions["tocsin.streams"] = Reader()
+        self.app.extensions["tocsin.places"] = Places()
         self.app.extensions["tocsin.gauge"] = Gauge()
         self.app.extensions["tocsin.numbers"] = Numbers()
         self.client = self.app.test_client()

@@ -1,0 +1,281 @@
+"""Streams of the running product: nothing is lost or repeated, whatever is killed; a client harms no other."""
+
+import contextlib
+import itertools
+import os
+import random
+import re
+import signal
+import socket
+import statistics
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.acceptance.test_dispatches import body, insist
+from tests.support.processes import descendants
+from tests.support.sse import Event, Source
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
+
+PROVIDERS = "providers:\n  drill: {kind: mock}\n"
+
+
+def _prepared(stack: Stack, **settings: str) -> Iterator[Stack]:
+    folder = stack.directory / "var" / "config"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "providers.yaml").write_text(PROVIDERS)
+    stack.restart("web", **settings)
+    stack.wait_ready("web")
+    yield stack
+    stack.forget_configuration()
+
+
+@pytest.fixture
+def ready(sqlite_stack: Stack) -> Iterator[Stack]:
+    """The product with a provider that calls nothing."""
+    yield from _prepared(sqlite_stack)
+
+
+@pytest.fixture
+def on_both(stack: Stack) -> Iterator[Stack]:
+    """The same on each kind of database."""
+    yield from _prepared(stack)
+
+
+@pytest.fixture
+def roomy(sqlite_stack: Stack) -> Iterator[Stack]:
+    """The same with room for many streams."""
+    yield from _prepared(sqlite_stack, TOCSIN_STREAMS="400")
+
+
+def sent(stack: Stack, number: int) -> list[str]:
+    """Dispatch so many, one after the other; their ids."""
+    names = [uuid.uuid4().hex for _ in range(number)]
+    for name in names:
+        assert insist(stack, body("drill", id=name)).json()["outcome"] == "executed"
+    return names
+
+
+def dispatched(events: list[Event]) -> list[str]:
+    """The action ids of what was dispatched."""
+    return [event.json["action_id"] for event in events if event.type == "action_dispatched"]
+
+
+def test_a_stream_lives_and_ends_with_its_connection(ready: Stack) -> None:
+    """Events come soon; a place is free within two seconds; a stop ends the stream at once, and it goes on later."""
+    stack, source = ready, Source(ready.url, ready.api.key)
+    held = [source.open() for _ in range(10)]
+    assert stack.api.http.get("/v1/stream").status_code == 429
+    names = sent(stack, 3)
+    assert dispatched(held[0].wait(3)) == names
+    for stream in held[1:]:
+        stream.end()
+    eventually(lambda: _takes_places(source, 9), 2.5 + 5 * stack.api.pace(), "places are free", every=0.2)
+    web = stack.running["web"]
+    began = time.monotonic()
+    web.popen.terminate()
+    assert held[0].is_over.wait(5)
+    web.popen.wait(timeout=5)
+    assert time.monotonic() - began < 5  # ten seconds are the server's patience for what is under way
+    stack.restart("web")
+    stack.wait_ready("web")
+    more = sent(stack, 2)
+    with source.open(last_id=held[0].last_id) as again:
+        assert dispatched(again.wait(2)) == more
+    source.close()
+
+
+def _takes_places(source: Source, number: int) -> bool:
+    with contextlib.ExitStack() as opened:
+        try:
+            for _ in range(number):
+                opened.enter_context(source.open())
+        except AssertionError:
+            return False
+    return True
+
+
+# kills
+
+
+class Following:
+    """A client that is cut off again and again, and always comes back with the last id."""
+
+    def __init__(self, stack: Stack, path: str) -> None:
+        self.events: list[Event] = []
+        self.cuts = 0
+        self.last_id = ""
+        self.goes_on = True
+        self._stack, self._path = stack, path
+        self._dice = random.Random(7)
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    def _follow(self) -> None:
+        source = Source(self._stack.url, self._stack.api.key)
+        while self.goes_on:
+            try:
+                stream = source.open(self._path, self.last_id)
+            except (httpx.HTTPError, AssertionError):  # nothing answers, or its former place is not free yet
+                time.sleep(0.1)
+                continue
+            stream.is_over.wait(self._dice.choice((0.0, 0.05, 0.3, 0.8)))
+            stream.end()
+            self.cuts += 1
+            self.events += stream.events
+            self.last_id = stream.last_id
+        source.close()
+
+    def end(self) -> None:
+        """Leave for good."""
+        self.goes_on = False
+        self._thread.join(60)
+
+
+def _write(stack: Stack, number: int, over: threading.Event) -> None:
+    for count in itertools.count():
+        if over.is_set():
+            return
+        with contextlib.suppress(httpx.HTTPError):
+            given = body("drill", id=f"{number}-{count}-{uuid.uuid4().hex}")
+            stack.api.http.post("/v1/dispatch", json=given, headers={"Prefer": "respond-async"})
+
+
+def _harm(stack: Stack) -> list[Callable[[], Any]]:
+    def killed(name: str) -> Callable[[], Any]:
+        return lambda: (stack.kill(name), stack.restart(name))
+
+    return [killed("worker"), killed("web"), lambda: stack.redis.restart(empty=True), killed("beat")]
+
+
+@pytest.mark.gate
+@pytest.mark.timeout(600)
+def test_a_client_that_is_cut_off_fifty_times_has_every_event_once(on_both: Stack) -> None:
+    """Twenty writers, and kills of worker, API and Redis: the ids are complete, none comes twice, one order for all."""
+    stack, over = on_both, threading.Event()
+    first = Following(stack, "/v1/stream")
+    eventually(lambda: first.last_id, 30, "the first place is known")
+    begun = stack.rows("SELECT max(id) AS id FROM audit")[0]["id"]
+    second = Following(stack, "/compat/v1/stream?event_type=action_dispatched")
+    eventually(lambda: second.last_id, 30, "the second place is known")
+    writers = [threading.Thread(target=_write, args=(stack, number, over)) for number in range(20)]
+    for writer in writers:
+        writer.start()
+    for harm in _harm(stack) * 2:
+        time.sleep(2)
+        harm()
+    eventually(lambda: first.cuts >= 50, 120, "it was cut off often enough")
+    over.set()
+    for writer in writers:
+        writer.join(60)
+    stack.heal()
+    open_ones = "SELECT id FROM executions WHERE status NOT IN ('completed', 'failed', 'timeout', 'cancelled')"
+    eventually(lambda: not stack.rows(open_ones), 120, "everything has ended", every=0.5)
+    query = "SELECT subject, given_id FROM audit WHERE outcome IS NOT NULL AND id > :begun"
+    names = {row["given_id"] or row["subject"] for row in stack.rows(query, begun=begun or 0)}
+    assert len(names) > 100
+    with contextlib.suppress(AssertionError):
+        eventually(lambda: names <= {*dispatched(first.events)}, 30, "everything has come")
+    for client in (first, second):
+        client.end()
+    skipped = sum(event.json["skipped"] for event in first.events if event.type == "lagged")
+    ids = [event.last_id for event in first.events if event.type != "lagged"]
+    assert len(set(ids)) == len(ids), "none comes twice"
+    assert len(names - {*dispatched(first.events)}) <= skipped, (len(names), skipped)
+    others = [event.last_id for event in second.events if event.type != "lagged"]
+    common = set(ids) & set(others)
+    assert [one for one in ids if one in common] == [one for one in others if one in common]
+    assert len(common) > 100
+
+
+# many, and one that never reads
+
+
+def _deaf(stack: Stack) -> socket.socket:
+    """A client that asks for the stream and reads nothing."""
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    one.connect(("127.0.0.1", stack.port))
+    one.sendall(f"GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {stack.api.key}\r\n\r\n".encode())
+    return one
+
+
+def _memory(stack: Stack) -> int:
+    """Of the web processes, KiB."""
+    statuses = [Path(f"/proc/{pid}/status").read_text() for pid in descendants([stack.running["web"].pid])]
+    return sum(int(found[1]) for text in statuses if (found := re.search(r"VmRSS:\s+(\d+)", text)))
+
+
+@pytest.mark.gate
+def test_a_client_that_never_reads_harms_no_other(roomy: Stack) -> None:
+    """The others have every event; the memory stays; the process stops at once all the same."""
+    stack, source = roomy, Source(roomy.url, roomy.api.key)
+    deaf = [_deaf(stack) for _ in range(20)]
+    with source.open() as stream:
+        sent(stack, 20)
+        before = _memory(stack)
+        batches = [[body("drill", id=f"b{turn}-{each}") for each in range(200)] for turn in range(10)]
+        for batch in batches:
+            answer = stack.api.http.post("/v1/dispatch/batch", json={"actions": batch}, timeout=120)
+            assert answer.status_code == 200, answer.text
+        names = {one["id"] for batch in batches for one in batch}
+        eventually(lambda: names <= set(dispatched(list(stream.events))), 60, "every event has come")
+        assert stream.of("lagged") == []
+        assert _memory(stack) - before < 40_000
+        began = time.monotonic()
+        os.kill(stack.running["web"].pid, signal.SIGTERM)
+        stack.running["web"].popen.wait(timeout=8)
+        assert time.monotonic() - began < 8
+    for one in deaf:
+        one.close()
+    source.close()
+
+
+def _median(stack: Stack) -> float:
+    took = []
+    for _ in range(40):
+        began = time.monotonic()
+        assert stack.api.health().status_code == 200
+        took.append(time.monotonic() - began)
+    return statistics.median(took)
+
+
+@pytest.mark.gate
+def test_three_hundred_streams_and_one_plain_request(roomy: Stack) -> None:
+    """A request is answered as without them, each of them has the event, and closed ones leave nothing behind."""
+    stack = roomy
+    alone = _median(stack)
+    head = f"GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {stack.api.key}\r\n\r\n".encode()
+    held = []
+    for _ in range(300):
+        one = socket.create_connection(("127.0.0.1", stack.port))
+        one.sendall(head)
+        held.append(one)
+    texts = [_read_until(one, b"id: ") for one in held]
+    assert all(text.startswith(b"HTTP/1.1 200 ") for text in texts)
+    meanwhile = _median(stack)
+    assert meanwhile < max(0.1, 5 * alone), f"{meanwhile} s, and {alone} s without streams"
+    [name] = sent(stack, 1)
+    for one in held:
+        assert name.encode() in _read_until(one, name.encode())
+        one.close()
+    source = Source(stack.url, stack.api.key)
+    eventually(lambda: _takes_places(source, 10), 5, "there is room again")
+    source.close()
+
+
+def _read_until(one: socket.socket, what: bytes) -> bytes:
+    one.settimeout(30)
+    read = b""
+    while what not in read:
+        piece = one.recv(65536)
+        assert piece, read
+        read += piece
+    return read
