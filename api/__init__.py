@@ -45,6 +45,7 @@ from api.http.rate_limits import Limiter, standing
 from api.lifecycle import routes as lifecycle
 from api.playbooks import import_export
 from api.playbooks import routes as playbooks
+from api.recurring import routes as recurring
 from api.runs import diff, steps
 from api.runs import routes as runs
 from api.silences import routes as silences
@@ -88,6 +89,7 @@ _BELOW_V1 = (
     silences.blueprint,
     approval_links.blueprint,
     lifecycle.blueprint,
+    recurring.blueprint,
     groups.blueprint,
 )
 #: what is behind a key or a token

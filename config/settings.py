@@ -91,6 +91,8 @@ class Settings:
     dispatch_waiters: int
     #: silences of one tenant that have not ended
     tenant_silences: int
+    #: recurring actions that a tenant may have in a namespace
+    recurring_most: int
     #: the address under which people reach the API, which links in messages begin with; empty: host and port
     public_url: str
 
@@ -293,6 +295,7 @@ def load() -> Settings:
         dispatch_wait=values.whole(reader, "DISPATCH_WAIT", 30, most=300),
         dispatch_waiters=values.whole(reader, "DISPATCH_WAITERS", 500),
         tenant_silences=values.whole(reader, "TENANT_SILENCES", 500, least=1, most=5_000),
+        recurring_most=values.whole(reader, "RECURRING_MOST", 1_000),
         public_url=values.web_address("PUBLIC_URL", reader.str("PUBLIC_URL", "")),
         database_url=values.database(reader.str("DATABASE_URL", "") or f"sqlite:///{var_dir / 'tocsin.db'}"),
         sqlite_synchronous=values.one_of(

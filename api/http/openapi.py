@@ -49,6 +49,7 @@ TAGS = {
     "groups": "See what is gathered for one summary, and flush it.",
     "audit": "Read what became of each execution and dispatch.",
     "dispatch": "Send something by a provider, as the rules decide.",
+    "recurring": "Have something go out again and again, by a schedule.",
     "providers": "List and test providers; open and close their circuit breakers.",
     "keys": "Create and revoke API keys.",
     "users": "Create, change and disable the people who sign in.",

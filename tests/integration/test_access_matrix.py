@@ -88,6 +88,13 @@ ENTRIES = {
     ("GET", "/v1/silences/<silence:silence_id>"): _READ,
     ("PUT", "/v1/silences/<silence:silence_id>"): _WRITE,
     ("DELETE", "/v1/silences/<silence:silence_id>"): _WRITE,
+    ("GET", "/v1/recurring"): _READ,
+    ("POST", "/v1/recurring"): _WRITE,
+    ("GET", "/v1/recurring/<id:recurring_id>"): _READ,
+    ("PUT", "/v1/recurring/<id:recurring_id>"): _WRITE,
+    ("DELETE", "/v1/recurring/<id:recurring_id>"): _WRITE,
+    ("POST", "/v1/recurring/<id:recurring_id>/pause"): _WRITE,
+    ("POST", "/v1/recurring/<id:recurring_id>/resume"): _WRITE,
     ("GET", "/v1/audit/verify"): _READ,
     ("POST", "/v1/audit/verify"): _READ,
     ("GET", "/v1/audit/key"): _READ,
@@ -163,6 +170,16 @@ _RANK["admin"] = {*_RANK["operator"], _ADMIN}
 _SILENCE = {"matchers": [{"name": "never", "value": "sent"}], "duration_seconds": 600, "comment": "seen"}
 
 
+_RECURRING = {
+    "namespace": "seen",
+    "tenant": "default",
+    "cron_expr": "0 9 * * *",
+    "provider": "drill",
+    "action_type": "seen",
+    "payload": {},
+}
+
+
 class Named(NamedTuple):
     """How a route under /v1 is asked about one tenant."""
 
@@ -183,6 +200,8 @@ _TENANTS = {
     ("POST", "/v1/silences/preview"): Named(
         lambda tenant: ("/v1/silences/preview", {"matchers": _SILENCE["matchers"], "tenant": tenant})
     ),
+    ("GET", "/v1/recurring"): Named(lambda tenant: (f"/v1/recurring?namespace=seen&tenant={tenant}", None)),
+    ("POST", "/v1/recurring"): Named(lambda tenant: ("/v1/recurring", {**_RECURRING, "tenant": tenant})),
     ("GET", "/v1/events"): Named(lambda tenant: (f"/v1/events?tenant={tenant}", None)),
     ("GET", "/v1/groups"): Named(lambda tenant: (f"/v1/groups?tenant={tenant}", None)),
     ("POST", "/v1/dispatch"): Named(lambda tenant: ("/v1/dispatch", dispatching.body(tenant=tenant))),
@@ -204,6 +223,9 @@ _WITHOUT_TENANT = {
     ("GET", "/v1/audit/<slashed:record_id>/why"),
     ("POST", "/v1/audit/<slashed:record_id>/replay"),
     *((method, "/v1/silences/<silence:silence_id>") for method in ("GET", "PUT", "DELETE")),
+    *((method, "/v1/recurring/<id:recurring_id>") for method in ("GET", "PUT", "DELETE")),
+    ("POST", "/v1/recurring/<id:recurring_id>/pause"),
+    ("POST", "/v1/recurring/<id:recurring_id>/resume"),
     ("GET", "/v1/audit/<slashed:record_id>/proof"),
     ("GET", "/v1/audit/key"),
     ("POST", "/v1/dispatch/batch"),
@@ -246,6 +268,8 @@ _BODIES["POST", "/v1/silences"] = _BODIES["PUT", "/v1/silences/<silence:silence_
 _BODIES["POST", "/v1/audit/replay"] = {"outcome": "failed", "preview": True}
 _BODIES["POST", "/v1/silences/preview"] = {"matchers": _SILENCE["matchers"]}
 _BODIES["PUT", "/v1/events/<slashed:fingerprint>/transition"] = {"to_state": "seen"}
+_BODIES["POST", "/v1/recurring"] = _RECURRING
+_BODIES["PUT", "/v1/recurring/<id:recurring_id>"] = {"description": "seen"}
 _BODIES["POST", "/users"] = {"username": "new", "password": PASSWORD, "role": "viewer"}
 _BODIES["PATCH", "/users/<id:username>"] = {"role": "viewer"}
 _BODIES["POST", "/v1/auth/password"] = {"old": PASSWORD, "new": f"{PASSWORD}-new"}
@@ -302,6 +326,7 @@ _PLACES = {
     "<id:approval_id>": "approval",
     "<silence:silence_id>": "silence",
     "<id:group_key>": "group",
+    "<id:recurring_id>": "recurring",
     "<dispatch:dispatch_id>": "dispatch",
     "<id:playbook_id>": "playbook",
     "<id:run_id>": "run",
@@ -340,6 +365,11 @@ class Things:
     def silence(self) -> str:
         """A silence."""
         return str(self.door.call("POST", "/v1/silences", json=_SILENCE).json["id"])
+
+    @cached_property
+    def recurring(self) -> str:
+        """A recurring action."""
+        return str(self.door.call("POST", "/v1/recurring", json=_RECURRING).json["id"])
 
     @cached_property
     def group(self) -> str:
@@ -402,6 +432,8 @@ class Things:
         if _LINK in rule:
             url = urlsplit(self.ask()[f"{rule.rpartition('/')[2]}_url"])
             return f"{rule.partition('/v1/')[0]}{url.path}?{url.query}"
+        if rule.endswith("/recurring"):
+            rule = f"{rule}?namespace=seen&tenant=default"
         if "<id:run_id>/diff" in rule:
             rule = f"{rule}?against={self.run}"
         for place, name in _PLACES.items():
@@ -519,6 +551,7 @@ def test_another_workspace_sees_nothing(door: Door) -> None:
         things.approval: "apr-missing",
         things.silence: "sil-missing",
         things.group: "grp-missing",
+        things.recurring: "rec-missing",
         things.playbook: "pb-missing",
         things.run: "pexec-missing",
         things.key: "0123456789ab",
