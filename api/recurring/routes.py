@@ -20,11 +20,11 @@ from store.paging import Found, Part
 from store.records import recurring as found_recurring
 from store.records.recurring import PAUSED
 from tasks import tenants
-from tasks.control import recurring
+from tasks.control import backfill, recurring
 
 blueprint = Blueprint("recurring", __name__, tag="recurring")
 
-_BODY, _SCOPE, _QUERY = shapes.RecurringBody(), shapes.Scope(), shapes.ScopeQuery()
+_BODY, _SCOPE, _QUERY = shapes.RecurringBody(), shapes.RecurringScope(), shapes.ScopeQuery()
 _PARTS = ("namespace", "tenant")
 
 
@@ -56,7 +56,7 @@ def list_recurring(query: dict[str, Any]) -> Response:
 @blueprint.arguments(_BODY, example=examples.NEW)
 @blueprint.answers(
     201,
-    shapes.Created(),
+    shapes.RecurringCreated(),
     example=examples.CREATED,
     words="It fires from now on. Location is its address.",
     headers=LOCATION,
@@ -110,7 +110,10 @@ def change_recurring(query: dict[str, Any], given: dict[str, Any], recurring_id:
 @blueprint.arguments(_QUERY, location="query")
 @blueprint.answers(204, words="It is deleted; what it has made goes on.", fails=(404,))
 def delete_recurring(query: dict[str, Any], recurring_id: str) -> Response:
-    """Delete a recurring action."""
+    """Delete a recurring action.
+
+    It fires no more, and its history is gone; what it has made goes on.
+    """
     recurring.delete(_mine(recurring_id, query).id, caller())
     return nothing()
 
@@ -123,7 +126,10 @@ def delete_recurring(query: dict[str, Any], recurring_id: str) -> Response:
     200, shapes.Recurring(), example=examples.PAUSED, words="It does not fire.", fails=(404, 409), takes_body=True
 )
 def pause_recurring(query: dict[str, Any], given: dict[str, Any], recurring_id: str) -> Response:
-    """Pause a recurring action."""
+    """Pause a recurring action.
+
+    It does not fire until it is resumed.
+    """
     return answer(_detail(recurring.pause(_mine(recurring_id, _scope(query, given)).id, caller())))
 
 
@@ -140,6 +146,45 @@ def resume_recurring(query: dict[str, Any], given: dict[str, Any], recurring_id:
     It fires at its next time from now on; the times in between do not come.
     """
     return answer(_detail(recurring.resume(_mine(recurring_id, _scope(query, given)).id, caller())))
+
+
+@blueprint.get("/recurring/<id:recurring_id>/history")
+@requires("read:audit")
+@blueprint.arguments(shapes.HistoryQuery(), location="query")
+@blueprint.answers(200, shapes.RecurringHistory(), example=examples.HISTORY, words="Some of the firings.", fails=(404,))
+def list_firings(query: dict[str, Any], recurring_id: str) -> Response:
+    """List the firings of a recurring action.
+
+    What became of each time, the newest first, as long as executions are kept. Read on with next_cursor.
+    """
+    row = _mine(recurring_id, query)
+    name = pages.named(f"recurring/{row.id}", query)
+    found = pages.read(found_recurring.history, row.id, pages.part_after(query, name))
+    shown: dict[str, Any] = {"firings": [views.firing(one) for one in found.rows], "count": len(found.rows)}
+    return answer({**shown, "next_cursor": pages.next_cursor(found, name)})
+
+
+@blueprint.post("/recurring/<id:recurring_id>/backfill")
+@requires("dispatch")
+@blueprint.arguments(_QUERY, location="query")
+@blueprint.arguments(shapes.RecurringBackfill(), example=examples.BACKFILL)
+@blueprint.answers(
+    200,
+    shapes.RecurringBackfilled(),
+    example=examples.BACKFILLED,
+    words="What became of each time.",
+    fails=(404, 409),
+    takes_body=True,
+)
+def backfill_recurring(query: dict[str, Any], given: dict[str, Any], recurring_id: str) -> Response:
+    """Replay times of a recurring action.
+
+    A backfill: what its schedule would have brought in a past period is accepted now, each time once. What was accepted
+    before is left alone; its counts and its next time stay.
+    """
+    row = _mine(recurring_id, _scope(query, given))
+    done = backfill.backfill(row.id, given["start"], given["end"], given["limit"], caller())
+    return answer(views.backfilled(done))
 
 
 def _scope(query: Mapping[str, Any], given: Any) -> dict[str, str]:

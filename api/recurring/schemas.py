@@ -48,18 +48,18 @@ def _number(least: int, most: int, text: str) -> fields.Integer:
     )
 
 
-def _moment(text: str, *, null: bool = True) -> fields.AwareDateTime:
-    return fields.AwareDateTime(format="iso", allow_none=null, metadata=described(text))
+def _moment(text: str, *, required: bool = False) -> fields.AwareDateTime:
+    return fields.AwareDateTime(format="iso", required=required, allow_none=not required, metadata=described(text))
 
 
-class Scope(Strict):
+class RecurringScope(Strict):
     """The tenant and the namespace, where a client names them in the body."""
 
     namespace = _line(MAX_NAME_CHARACTERS, "Its namespace; it may stand in the query instead.")
     tenant = _line(MAX_NAME_CHARACTERS, "Its tenant, which is a workspace; it may stand in the query instead.")
 
 
-class RecurringBody(Scope):
+class RecurringBody(RecurringScope):
     """A recurring action as callers write it."""
 
     SYNONYMS: ClassVar[dict[str, str]] = {
@@ -156,11 +156,11 @@ class ListQuery(HistoryQuery):
     )
 
 
-class Backfill(Scope):
+class RecurringBackfill(RecurringScope):
     """A period whose times are made up for."""
 
-    start = _moment("The first time, itself included.", null=False)
-    end = _moment("The time before which they lie; not in the future.", null=False)
+    start = _moment("The first time, itself included.", required=True)
+    end = _moment("The time before which they lie; not in the future.", required=True)
     limit = fields.Integer(
         strict=True,
         load_default=BACKFILLED,
@@ -177,7 +177,7 @@ def _counted(text: str, *, null: bool = False) -> fields.Integer:
     return fields.Integer(allow_none=null, metadata=described(text))
 
 
-class Summary(Schema):
+class RecurringSummary(Schema):
     """A recurring action in a list."""
 
     id = _said("Its id.")
@@ -204,20 +204,21 @@ class Summary(Schema):
     updated_at = _said("When it was changed last.")
 
 
-class Created(Schema):
+class RecurringCreated(Schema):
     """A new recurring action."""
 
     recurring_id, id, name, status, enabled, cron_expr, cron_expression = (
-        Summary().fields[name]
+        RecurringSummary().fields[name]
         for name in ("recurring_id", "id", "name", "status", "enabled", "cron_expr", "cron_expression")
     )
     timezone, description_in_words, next_execution, next_execution_at = (
-        Summary().fields[name] for name in ("timezone", "description_in_words", "next_execution", "next_execution_at")
+        RecurringSummary().fields[name]
+        for name in ("timezone", "description_in_words", "next_execution", "next_execution_at")
     )
     next = fields.List(fields.String(), metadata=described("Its next times, up to five."))
 
 
-class LastExecution(Schema):
+class RecurringExecution(Schema):
     """The last firing, and what has become of it."""
 
     execution_time = _said("Its time.")
@@ -227,7 +228,7 @@ class LastExecution(Schema):
     error = fields.Raw(metadata=described("Why it failed, or could not be accepted.", type=["object", "null"]))
 
 
-class Recurring(Summary):
+class Recurring(RecurringSummary):
     """A recurring action, complete."""
 
     target = fields.Raw(metadata={"description": "The action or playbook; null where it dispatches.", **_TARGET})
@@ -242,7 +243,7 @@ class Recurring(Summary):
     overlap = _said("What becomes of it while an earlier one goes on.", enum=list(OVERLAP))
     jitter_seconds = _counted("By how much later it fires at most.")
     skip_during = fields.List(fields.String(), metadata=described("The calendars in which it does not fire."))
-    last_execution = fields.Nested(LastExecution, allow_none=True, metadata=described("The last firing."))
+    last_execution = fields.Nested(RecurringExecution, allow_none=True, metadata=described("The last firing."))
     failures = _counted("Firings in a row that could not be accepted; three pause it.")
     paused_at = _said("When it was paused.", null=True)
     paused_by = _said("Who has paused it; system: it could not be accepted three times in a row.", null=True)
@@ -253,12 +254,14 @@ class Recurring(Summary):
 class Recurrings(Schema):
     """Some of the recurring actions."""
 
-    recurring_actions = fields.List(fields.Nested(Summary), metadata=described("The recurring actions, newest first."))
+    recurring_actions = fields.List(
+        fields.Nested(RecurringSummary), metadata=described("The recurring actions, newest first.")
+    )
     count = _counted("How many are listed here.")
     next_cursor = _said("What to send as cursor for those that follow; null at the end.", null=True)
 
 
-class Fired(LastExecution):
+class RecurringFiring(RecurringExecution):
     """What became of one time of a schedule."""
 
     fired_at = _said("When it was decided.")
@@ -267,18 +270,18 @@ class Fired(LastExecution):
     backfilled_by = _said("Who has asked for it; null: its time had come.", null=True)
 
 
-class History(Schema):
+class RecurringHistory(Schema):
     """Some of the firings."""
 
-    firings = fields.List(fields.Nested(Fired), metadata=described("The firings, the newest first."))
+    firings = fields.List(fields.Nested(RecurringFiring), metadata=described("The firings, the newest first."))
     count = _counted("How many are listed here.")
     next_cursor = _said("What to send as cursor for those that follow; null at the end.", null=True)
 
 
-class Backfilled(Schema):
+class RecurringBackfilled(Schema):
     """What was made up for."""
 
     accepted = _counted("How many of the times were accepted now.")
     repeated = _counted("How many were accepted before, and are left alone.")
-    results = fields.List(fields.Nested(LastExecution), metadata=described("What became of each time, in order."))
+    results = fields.List(fields.Nested(RecurringExecution), metadata=described("What became of each time, in order."))
     next_start = _said("What to send as start for the times that follow; null: these are all.", null=True)

@@ -13,6 +13,7 @@ from store.executions.transitions import TERMINAL
 from store.gateway import end_record
 from store.records.recurring import status_of
 from store.recurring.firings import ACCEPTED
+from tasks.control.backfill import Backfilled
 from tasks.intake.recurring import calendars
 
 #: next times that are shown
@@ -84,6 +85,24 @@ def firing(row: Row) -> dict[str, Any]:
         "missed_to": stamp(row.missed_to),
         "backfilled_by": row.backfilled_by,
     }
+
+
+def backfilled(done: Backfilled) -> dict[str, Any]:
+    """What became of the times of a backfill."""
+    repeated = sum(1 for one in done.results if one.repeated)
+    accepted = sum(1 for one in done.results if one.execution_id is not None)
+    results = [
+        {
+            "execution_time": stamp(one.at),
+            "outcome": one.outcome,
+            "execution_id": one.execution_id,
+            "status": None,
+            "error": one.error,
+        }
+        for one in done.results
+    ]
+    shown = {"accepted": accepted - repeated, "repeated": repeated, "results": results}
+    return {**shown, "next_start": stamp(done.next_at)}
 
 
 def _became(outcome: str | None, status: str | None, error: str | None) -> dict[str, Any]:

@@ -112,6 +112,12 @@ class Plan:
     #: the time that comes next; None if none does
     next_at: int | None = None
 
+    @property
+    def all(self) -> tuple[int, ...]:
+        """The times of which something is written down."""
+        left_out = (at for at, _ in self.left_out)
+        return (*self.due, *left_out, *(self.missed[:1] if self.missed is not None else ()))
+
 
 def planned(times: Times, first: int, now: int, catch_up: str, closed: Closed) -> Plan:
     """What becomes of the times from ``first``, which is the next one that nothing was decided about, up to now."""

@@ -21,7 +21,7 @@ from tasks import tenants
 from tasks.intake.recurring import calendars, targets
 
 #: of one that does not fire any more
-_NEVER: Mapping[str, Any] = {"next_at": None, "fire_at": None}
+NEVER: Mapping[str, Any] = {"next_at": None, "fire_at": None}
 #: of one that fires on
 _GOES_ON: Mapping[str, Any] = {"enabled": True, "paused_at": None, "paused_by": None, "pause_reason": None}
 
@@ -47,7 +47,7 @@ def create(given: Mapping[str, Any], caller: Caller, *, tenant: str, namespace: 
         "created_by": caller.key_id,
     }
     new |= values
-    new |= next_time(new, now) if values["enabled"] else {**_NEVER, **_paused(caller, now)}
+    new |= next_time(new, now) if values["enabled"] else {**NEVER, **_paused(caller, now)}
 
     def write(connection: Connection) -> Row:
         most = settings().recurring_most
@@ -105,7 +105,7 @@ def pause(recurring_id: str, caller: Caller) -> Row:
     def new(row: Row) -> Mapping[str, Any]:
         if not row.enabled:
             raise Conflict("It is paused already.", code="already_paused")
-        return {"enabled": False, **_NEVER, **_paused(caller, db.now_ms())}
+        return {"enabled": False, **NEVER, **_paused(caller, db.now_ms())}
 
     return _switched(recurring_id, caller, "recurring.paused", new)
 
@@ -150,7 +150,7 @@ def next_time(row: Mapping[str, Any], now: int) -> dict[str, int | None]:
     """The next time from now on, of a row's columns; none where it has fired as often as it may."""
     most = row["max_executions"]
     if most is not None and row.get("executions", 0) >= most:
-        return dict(_NEVER)
+        return dict(NEVER)
     times = Times(**{name: row[name] for name in ("id", "cron", "timezone", "jitter_ms", "ends_at")})
     next_at = times.after(now)
     return {"next_at": next_at, "fire_at": None if next_at is None else times.fires(next_at)}
@@ -166,7 +166,7 @@ def _timing(row: Row, values: Mapping[str, Any], new: Mapping[str, Any], caller:
     """The columns that follow from a change of the times, or from pausing and resuming."""
     now = db.now_ms()
     if not values["enabled"]:
-        return {**_NEVER, **_paused(caller, now)} if row.enabled else {}
+        return {**NEVER, **_paused(caller, now)} if row.enabled else {}
     resumed = {**_GOES_ON, "failures": 0} if not row.enabled else {}
     if not resumed and not written.TIMING & set(new):
         return {}
