@@ -21,6 +21,7 @@ from api.actions import routes as actions
 from api.actions.schemas import BEYOND
 from api.approvals import links as approval_links
 from api.approvals import routes as approvals
+from api.calendars import routes as calendars
 from api.events import routes as events
 from api.gateway import audit, breakers, providers, rules, stops, trail, why
 from api.gateway.dispatch import replays
@@ -90,6 +91,7 @@ _BELOW_V1 = (
     approval_links.blueprint,
     lifecycle.blueprint,
     recurring.blueprint,
+    calendars.blueprint,
     groups.blueprint,
 )
 #: what is behind a key or a token

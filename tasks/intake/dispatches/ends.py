@@ -13,6 +13,7 @@ from gateway.outcomes import (
     Deduplicated,
     Executed,
     Failed,
+    Muted,
     Outcome,
     PendingApproval,
     Rerouted,
@@ -56,6 +57,8 @@ def outcome_of(row: Any) -> Outcome:
     error = json.loads(row.error) if row.error else {}
     if gate is not None and gate.outcome == Suppressed.name:
         return Suppressed(str(gate.rule), gate.reason, denied=error.get("code") == "denied")
+    if gate is not None and gate.outcome == Muted.name:
+        return Muted(str(gate.interval), str(gate.reason), gate.rule)
     if gate is not None and gate.outcome == Silenced.name:
         silence = gate.silence
         return Silenced(str(silence["id"]), silence["comment"], stamp(silence["until"]), gate.rule)
