@@ -2,13 +2,16 @@
 
 from typing import Any
 
+from playbooks.states import Status
+from store.records.recurring import PAUSED as PAUSED_STATUS
+
 _ID = "rec-9f0c2a9be1d34c7f"
 _NEXT = [f"2026-02-{day}T14:00:00.000Z" for day in (10, 11, 12, 13, 16)]
 _LAST: dict[str, Any] = {
     "execution_time": "2026-02-09T14:00:00.000Z",
     "outcome": "executed",
     "execution_id": "disp-0199f3c2a1b46d0e8f2c41",
-    "status": "completed",
+    "status": Status.COMPLETED.value,
     "error": None,
 }
 
@@ -76,7 +79,7 @@ CHANGE: dict[str, Any] = {"cron_expr": "30 8 * * MON-FRI"}
 PAUSED: dict[str, Any] = {
     **ONE,
     "enabled": False,
-    "status": "paused",
+    "status": PAUSED_STATUS,
     "next_execution": None,
     "next_execution_at": None,
     "next": [],

@@ -1,7 +1,7 @@
 """The times of a recurring action, and what becomes of those that have passed.
 
 Times are milliseconds since 1970. ``next_at`` is a time of the schedule; it is carried out later by the jitter, which
-is the same whichever process computes it. Looking back costs the same however long nobody looked: a time before another
+is the same whichever process computes it. Looking back costs the same however long tick was away: a time before another
 is found by halving the gap.
 """
 

@@ -2,7 +2,8 @@
 
 ``next_at`` is the time of the schedule that comes next, ``fire_at`` when tick carries it out: the same, or later by the
 jitter. Both are NULL where nothing comes any more: it is paused (not ``enabled``), or completed. ``fire_at`` is moved
-only by whoever has locked the row and found it as it was read, in the transaction that accepts what the firing brings.
+only by a process that has locked the row and found it as it was read, in the transaction that accepts what the firing
+brings.
 """
 
 import secrets
