@@ -1,5 +1,8 @@
 """Recurring actions as they are written: what is refused, what they may name, and how many there may be."""
 
+import json
+import re
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -225,3 +228,17 @@ def test_there_are_so_few_at_most(soc: Door, monkeypatch: pytest.MonkeyPatch) ->
     refused = assert_problem(soc.call("POST", "/v1/recurring", json=DAILY), 409)
     assert refused["code"] == "too_many_recurring"
     create(soc, {**DAILY, "namespace": "other"})
+
+
+def test_the_page_s_examples_work(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What docs/recurring.md shows can be loaded and made: calendars, the rule that names them, the digest."""
+    page = Path("docs/recurring.md").read_text()
+    calendars, rules = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    files = {"providers": "providers: {mail: {kind: mock}}", "time_intervals": calendars}
+    dispatching.put_in_force(monkeypatch, tmp_path, **files, rules="rules:\n" + textwrap.indent(rules, "  "))
+    door = Door()
+    key = door.key("admin", grants=[{"tenants": ["*"]}])
+    digest = json.loads(Path("examples/recurring/weekday-digest.json").read_text())
+    made = create(door, {**digest, "skip_during": ["nights", "year-end"]}, key)
+    assert made["description_in_words"] in page
+    dispatching.forget()
