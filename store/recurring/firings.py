@@ -59,9 +59,12 @@ def accepted(db: Connection, times: Sequence[tuple[str, int]]) -> dict[tuple[str
     """What was accepted before at times of recurring actions; the caller has locked these."""
     if not times:
         return {}
-    mine = sa.tuple_(_table.recurring_id, _table.due_at).in_(times)
-    found = db.execute(sa.select(firings).where(mine, _table.execution_id.is_not(None)))
-    return {(row.recurring_id, row.due_at): row.execution_id for row in found}
+    ids, moments = sorted({one for one, _ in times}), sorted({at for _, at in times})
+    # both lists go into the primary key, where SQLite scans for a list of pairs
+    some = (_table.recurring_id.in_(ids), _table.due_at.in_(moments), _table.execution_id.is_not(None))
+    found = db.execute(sa.select(_table.recurring_id, _table.due_at, _table.execution_id).where(*some))
+    wanted = set(times)
+    return {key: row.execution_id for row in found if (key := (row.recurring_id, row.due_at)) in wanted}
 
 
 def forget(db: Connection, *, before: int, limit: int = 500) -> int:
