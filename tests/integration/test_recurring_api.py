@@ -197,6 +197,8 @@ def test_a_change_leaves_the_rest(soc: Door) -> None:
     end = "2199-01-01T00:00:00.000Z"
     made = create(soc, {**DAILY, "name": "report", "ends_at": end, "max_executions": 5, "labels": {"team": "soc"}})
     path = f"/v1/recurring/{made['id']}"
+    listed = "/v1/recurring?namespace=soc&tenant=default&labels="
+    assert [soc.call("GET", listed + one).json["count"] for one in ("team=soc", "team=net", "te=soc")] == [1, 0, 0]
     first = soc.call("PUT", path, json={"description": "new", "name": None, "max_executions": None}).json
     assert (first["description"], first["name"], first["max_executions"], first["ends_at"]) == ("new", None, None, end)
     assert first["next_execution"] == made["next_execution"]
