@@ -21,6 +21,7 @@ from api.actions import routes as actions
 from api.actions.schemas import BEYOND
 from api.approvals import links as approval_links
 from api.approvals import routes as approvals
+from api.calendars import routes as calendars
 from api.events import routes as events
 from api.gateway import audit, breakers, providers, rules, stops, trail, why
 from api.gateway.dispatch import replays
@@ -45,6 +46,7 @@ from api.http.rate_limits import Limiter, standing
 from api.lifecycle import routes as lifecycle
 from api.playbooks import import_export
 from api.playbooks import routes as playbooks
+from api.recurring import routes as recurring
 from api.runs import diff, steps
 from api.runs import events as run_events
 from api.runs import routes as runs
@@ -93,6 +95,8 @@ _BELOW_V1 = (
     silences.blueprint,
     approval_links.blueprint,
     lifecycle.blueprint,
+    recurring.blueprint,
+    calendars.blueprint,
     groups.blueprint,
     stream.blueprint,
 )

@@ -95,6 +95,8 @@ class Settings:
     stream: str
     #: streams that a tenant may have open, over all processes
     streams: int
+    #: recurring actions that a tenant may have in a namespace
+    recurring_most: int
     #: the address under which people reach the API, which links in messages begin with; empty: host and port
     public_url: str
 
@@ -299,6 +301,7 @@ def load() -> Settings:
         tenant_silences=values.whole(reader, "TENANT_SILENCES", 500, least=1, most=5_000),
         stream=values.one_of("STREAM", reader.str("STREAM", "on"), ("on", "off")),
         streams=values.whole(reader, "STREAMS", 10, least=1),
+        recurring_most=values.whole(reader, "RECURRING_MOST", 1_000),
         public_url=values.web_address("PUBLIC_URL", reader.str("PUBLIC_URL", "")),
         database_url=values.database(reader.str("DATABASE_URL", "") or f"sqlite:///{var_dir / 'tocsin.db'}"),
         sqlite_synchronous=values.one_of(

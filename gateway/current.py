@@ -11,8 +11,10 @@ busy, ``current()`` looks before it answers. So a change that was made ``FRESH``
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gateway import circuits, grants
+from gateway.calendars.calendar import Calendar, named
 from gateway.configuration.generation import EMPTY, Generation
 from gateway.rules.ruleset import Ruleset
 from gateway.silences.in_force import NOTHING, Silences
@@ -31,7 +33,7 @@ class Stop:
 
 
 class InForce:
-    """A generation, compiled, with the switches, stops and silences that no file has.
+    """A generation, compiled, with the switches, stops, silences and calendars that no file has.
 
     ``number`` counts every change of any of them. ``loaded`` is the number of the generation alone, ``revisions`` has
     the revision of each provider by name. ``compiled`` is a ruleset of the same generation, whose rules are used again.
@@ -58,8 +60,15 @@ class InForce:
         self.machines = generation.machines()
         self.stops = stops
         self.silences = silences
+        #: those of the generation, and those that requests have made
+        self.calendars: dict[str, Calendar] = named(generation.time_intervals)
         #: the rules that may concern executions with this origin, namespace, tenant, provider and action type
         self.candidates = self.ruleset.candidates
+
+    def with_calendars(self, made: Mapping[str, Mapping[str, Any]]) -> "InForce":
+        """The same, with calendars that requests have made, in their stored form; those of files come first."""
+        self.calendars = named(made) | self.calendars
+        return self
 
     def stopped(self, tenant: str) -> Stop | None:
         """The stop that holds this tenant, or None."""

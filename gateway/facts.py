@@ -5,6 +5,7 @@ built only when at least one rule does. Secrets in ``payload`` are masked by the
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, get_args
 
 from config.types import Json
@@ -61,9 +62,20 @@ def provider_of(definition: Mapping[str, Any]) -> str:
     return channel if isinstance(channel, str) else executor
 
 
-def trigger_key(definition: Mapping[str, Any], action_id: str, workspace_id: str) -> Key:
+class Cause(NamedTuple):
+    """What has an action carried out by itself: a trigger, or a schedule with a namespace and labels."""
+
+    origin: Origin = "trigger"
+    namespace: str = ACTIONS
+    labels: Mapping[str, str] = MappingProxyType({})
+
+
+TRIGGER = Cause()
+
+
+def trigger_key(definition: Mapping[str, Any], action_id: str, workspace_id: str, cause: Cause = TRIGGER) -> Key:
     """The key of a triggered action."""
-    return "trigger", ACTIONS, workspace_id, provider_of(definition), action_id
+    return cause.origin, cause.namespace, workspace_id, provider_of(definition), action_id
 
 
 def step_key(
@@ -108,10 +120,10 @@ class StepPlace(NamedTuple):
     tags: tuple[str, ...] = ()
 
 
-def of_trigger(definition: Mapping[str, Any], action_id: str, attempted: Attempted) -> Facts:
+def of_trigger(definition: Mapping[str, Any], action_id: str, attempted: Attempted, cause: Cause = TRIGGER) -> Facts:
     """The facts of a triggered action."""
-    metadata = {"target": attempted.target, "tags": list(definition.get("tags", ()))}
-    key = trigger_key(definition, action_id, attempted.workspace_id)
+    metadata = {**cause.labels, "target": attempted.target, "tags": list(definition.get("tags", ()))}
+    key = trigger_key(definition, action_id, attempted.workspace_id, cause)
     return _of_action(key, definition, attempted, metadata)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gateway.facts import Facts
-from gateway.verdicts import Problem, Quiet, Reroute, Shadow, Verdict
+from gateway.verdicts import Muted, Problem, Quiet, Reroute, Shadow, Verdict
 
 #: verdicts that need no condition to be understood: it went out
 _AS_IT_IS = frozenset({"allow", "modify"})
@@ -47,7 +47,9 @@ class Gate:
     condition: str | None = None
     #: the silence that keeps it back, or has done so: id, comment, until, after
     silence: Mapping[str, Any] = field(default_factory=dict)
-    #: set where the gate itself ends the execution or makes it wait: denied, suppressed, silenced, deduplicated,
+    #: the calendar by which a rule lets nothing out at its time
+    interval: str | None = None
+    #: set where the gate itself ends the execution or makes it wait: denied, suppressed, silenced, muted, deduplicated,
     #: throttled, scheduled, held, pending_approval; or where a chain or an event took its place once it was approved:
     #: chain_started, state_changed
     outcome: str | None = None
@@ -109,8 +111,9 @@ def of(facts: Facts, verdict: Verdict, **more: Any) -> Gate:
         "verdict": verdict.kind,
         "rule": verdict.rule,
         "reason": verdict.reason,
-        "condition": verdict.condition if verdict.kind not in _AS_IT_IS else None,
+        "condition": verdict.condition if verdict.kind not in _AS_IT_IS or isinstance(verdict.effect, Muted) else None,
         "silence": silence_of(verdict.quiet),
+        "interval": verdict.effect.interval if isinstance(verdict.effect, Muted) else None,
         "shadows": verdict.shadows,
         "problems": verdict.problems,
     }
@@ -149,6 +152,8 @@ def shown(text: str | None) -> dict[str, Any]:
         body |= {"original_provider": gate.original_provider, "provider": gate.provider}
     if gate.silence:
         body["silence"] = {name: gate.silence.get(name) for name in ("id", "comment")}
+    if gate.interval is not None:
+        body["interval"] = gate.interval
     if gate.shadows:
         body["shadows"] = [{"rule": shadow.rule, "verdict": shadow.verdict} for shadow in gate.shadows]
     if gate.problems:

@@ -97,6 +97,24 @@ class Silenced:
 
 
 @dataclass(frozen=True, slots=True)
+class Muted:
+    """A rule lets nothing out at this time, by the calendar ``interval``."""
+
+    interval: str
+    reason: str
+    rule: str | None = None
+    name: ClassVar[str] = "muted"
+
+    def members(self) -> Json:
+        """What the document's form carries."""
+        return _plain(self)
+
+    def tagged(self) -> Any:
+        """The tagged form."""
+        return {"Muted": {"interval": self.interval, "reason": self.reason, "matched_rule": self.rule}}
+
+
+@dataclass(frozen=True, slots=True)
 class Rerouted:
     """Another provider carried it out."""
 
@@ -300,6 +318,7 @@ Outcome = (
     | Deduplicated
     | Suppressed
     | Silenced
+    | Muted
     | Rerouted
     | Throttled
     | Failed
@@ -319,6 +338,7 @@ NAMES = tuple(
         Deduplicated,
         Suppressed,
         Silenced,
+        Muted,
         Rerouted,
         Throttled,
         Failed,

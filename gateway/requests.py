@@ -93,9 +93,9 @@ def read(given: Any) -> tuple[Dispatch | None, list[Problem]]:
         for name in _TEXTS
         if given.get(name) is not None and not is_line(given[name], MAX_TEXT_CHARACTERS)
     ]
-    if given.get("payload") is not None and (fault := _payload_fault(given["payload"])):
+    if given.get("payload") is not None and (fault := payload_fault(given["payload"])):
         problems.append(Problem("/payload", fault))
-    labels, faults = _labels(given.get("metadata"))
+    labels, faults = read_labels(given.get("metadata"))
     problems += faults + _time_faults(given)
     if problems:
         return None, problems
@@ -117,7 +117,8 @@ def _unknown(given: Mapping[str, Any]) -> list[Problem]:
     return problems + ([Problem("", f"and {more} more that are unknown")] if more else [])
 
 
-def _payload_fault(payload: Any) -> str | None:
+def payload_fault(payload: Any) -> str | None:
+    """Why something is no payload, or None."""
     if not isinstance(payload, dict):
         return "must be an object"
     level: list[Any] = [payload]
@@ -141,7 +142,8 @@ def is_too_large(payload: Json) -> bool:
     return len(json.dumps(payload, ensure_ascii=False).encode(errors="replace")) > MAX_PAYLOAD_BYTES
 
 
-def _labels(metadata: Any) -> tuple[dict[str, str], list[Problem]]:
+def read_labels(metadata: Any) -> tuple[dict[str, str], list[Problem]]:
+    """The labels in ``metadata``, flat or under ``labels``, and their faults."""
     if metadata is None:
         return {}, []
     if not isinstance(metadata, dict):

@@ -41,6 +41,15 @@ class Silenced:
 
 
 @dataclass(frozen=True, slots=True)
+class Muted:
+    """The rule that matches lets nothing out now, by a calendar; ``would`` is the word of what the rules decided."""
+
+    interval: str
+    would: str = Allow.kind
+    kind: ClassVar[str] = "mute"
+
+
+@dataclass(frozen=True, slots=True)
 class Deduplicate:
     """It goes out unless its equal did within the time."""
 
@@ -166,6 +175,7 @@ Effect = (
     | RequireApproval
     | Group
     | Silenced
+    | Muted
     | StateMachine
 )
 
@@ -281,8 +291,8 @@ class Verdict:
 
     @property
     def kind(self) -> str:
-        """The word for the record: what the rules decided, whether a silence keeps it back or not."""
-        return self.effect.would if isinstance(self.effect, Silenced) else self.effect.kind
+        """The word for the record: what the rules decided, whether something keeps it back or not."""
+        return self.effect.would if isinstance(self.effect, Silenced | Muted) else self.effect.kind
 
     @property
     def plain(self) -> bool:

@@ -17,6 +17,7 @@ from playbooks.states import Status
 KINDS = (
     "rule",
     "silence",
+    "calendar",
     "deduplication",
     "throttle",
     "schedule",
@@ -78,7 +79,10 @@ def _told(known: Known) -> Iterator[Told]:
     silence = known.details.get("silence") or known.gate.get("silence")
     if silence:
         yield _silence(known, silence)
-    if known.rule is not None:
+    interval = known.details.get("interval") or known.gate.get("interval")
+    if interval:
+        yield _calendar(known, str(interval))
+    elif known.rule is not None:
         yield _rule(known)
     yield from _checks(known)
     yield from _waits(known)
@@ -109,6 +113,14 @@ def _silence(known: Known, silence: Mapping[str, Any]) -> Told:
     else:
         sentence = f"The {what} {silence['id']!r}, which was to pass at {until}, held it: {silence['comment']}."
     return reason, _ended(sentence)
+
+
+def _calendar(known: Known, interval: str) -> Told:
+    because = known.details.get("reason") or known.gate.get("reason")
+    condition = known.details.get("condition") or known.gate.get("condition")
+    said = {"interval": interval, "rule": known.rule, "reason": because, "condition": condition}
+    sentence = f"The rule {known.rule!r}, which concerns it, lets nothing out at its time: {because}."
+    return {"kind": "calendar", **said, "would": known.verdict}, _ended(sentence)
 
 
 def _rule(known: Known) -> Told:

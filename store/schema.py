@@ -19,6 +19,7 @@ from store.gateway import (
     silences,
     throttles,
 )
+from store.recurring import calendars, firings, schedules
 
 __all__ = [
     "access",
@@ -28,10 +29,12 @@ __all__ = [
     "approvals",
     "audit",
     "breakers",
+    "calendars",
     "configurations",
     "dedup",
     "documents",
     "events",
+    "firings",
     "floor",
     "groups",
     "idempotency",
@@ -43,6 +46,7 @@ __all__ = [
     "playbooks",
     "providers",
     "references",
+    "schedules",
     "seals",
     "sessions",
     "silences",

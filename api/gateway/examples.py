@@ -39,6 +39,7 @@ EVALUATION = {
 TRACE: dict[str, Any] = {
     "verdict": "suppress",
     "matched_rule": "test-alerts",
+    "muted_by": None,
     "reason": "not production",
     "has_errors": False,
     "total_rules_evaluated": 1,

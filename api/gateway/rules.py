@@ -179,7 +179,8 @@ def evaluate_rules(given: dict[str, Any]) -> Response:
     )
     options, held = Options(given["include_disabled"], given["evaluate_all"]), current.held()
     ruleset, configured = held.ruleset, held.generation.providers
-    body = pool.in_turn(trace, ruleset, facts, MockRecords(given["mock_state"], given["mock_events"]), options).body
+    records = MockRecords(given["mock_state"], given["mock_events"])
+    body = pool.in_turn(trace, ruleset, facts, records, options, held.calendars).body
     own = tenants.of(caller())
     seen = {rule.name: rule.form for rule in ruleset.rules if grants.may_concern(own, rule.tenants)}
     asked = unknown.warning(given["provider"], configured)

@@ -182,6 +182,9 @@ class Trace(Schema):
 
     verdict = fields.String(metadata=described("What would become of it."))
     matched_rule = fields.String(allow_none=True, metadata=described("The rule that decides; null: none."))
+    muted_by = fields.String(
+        allow_none=True, metadata=described("The calendar by which a rule lets nothing out at that time.")
+    )
     reason = fields.String(allow_none=True, metadata=described("The reason that the rule gives."))
     has_errors = fields.Boolean(metadata=described("Whether the condition of a rule could not be evaluated."))
     total_rules_evaluated = fields.Integer(metadata=described("Rules that were asked."))

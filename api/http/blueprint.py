@@ -112,6 +112,7 @@ _IDS = {
     "key_id": ("The key's id, not the key.", "3f1c9a60b2d4"),
     "username": ("The user's name.", "kim"),
     "silence_id": ("The silence's id.", "sil-9f0c2a9be1d34c7f"),
+    "recurring_id": ("The recurring action's id.", "rec-9f0c2a9be1d34c7f"),
     "approval_id": ("The approval's id.", "apr-9f0c2a9be1d34c7f5f0c2a9be1d34c7f"),
 }
 

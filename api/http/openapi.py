@@ -50,6 +50,8 @@ TAGS = {
     "stream": "Follow what happens.",
     "audit": "Read what became of each execution and dispatch.",
     "dispatch": "Send something by a provider, as the rules decide.",
+    "recurring": "Have something go out again and again, by a schedule.",
+    "time-intervals": "Name spans of time that come back, in which rules let nothing out and schedules rest.",
     "providers": "List and test providers; open and close their circuit breakers.",
     "keys": "Create and revoke API keys.",
     "users": "Create, change and disable the people who sign in.",

@@ -103,10 +103,11 @@ class PeriodQuery(PageQuery):
     )
 
 
-def text(most: int, description: str, example: str) -> fields.String:
+def text(most: int, description: str, example: str, *, required: bool = False) -> fields.String:
     """A text in a query string, without NUL."""
     checks = [validate.Length(min=1, max=most), without_nul()]
-    return fields.String(validate=checks, metadata={"description": description, "example": example})
+    shown = {"description": description, "example": example}
+    return fields.String(required=required, validate=checks, metadata=shown)
 
 
 def enabled() -> fields.Boolean:

@@ -1,8 +1,9 @@
 """From the texts of the configuration folder to one generation, all or nothing.
 
 ``rules/*.yaml`` hold ``rules``; ``providers.yaml`` holds ``providers`` and ``circuit_breakers``; ``chains.yaml``
-holds ``chains``; ``state_machines.yaml`` holds ``state_machines``. Every fault is reported with its file, line and
-pointer, and one fault is enough to load nothing. Reading the files is the caller's part.
+holds ``chains``; ``state_machines.yaml`` holds ``state_machines``; ``time_intervals.yaml`` holds ``time_intervals``.
+Every fault is reported with its file, line and pointer, and one fault is enough to load nothing. Reading the files is
+the caller's part.
 """
 
 import re
@@ -12,6 +13,7 @@ from typing import Any
 
 from config.types import Json
 from expressions.suggestions import did_you_mean
+from gateway.calendars import written as calendars
 from gateway.configuration import chain_checks, chains, circuits, machines, providers
 from gateway.configuration.generation import Generation
 from gateway.configuration.providers import Surroundings
@@ -32,8 +34,8 @@ _FILES = {
     "providers.yaml": ("providers", "circuit_breakers"),
     "chains.yaml": ("chains",),
     "state_machines.yaml": ("state_machines",),
+    "time_intervals.yaml": ("time_intervals",),
 }
-_LATER = {"time_intervals.yaml": "named calendars"}
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def load(texts: Mapping[str, str], around: Surroundings) -> Loaded:
     loading.circuit_breakers(defined)
     loading.chains(defined)
     loading.machines()
+    loading.calendars()
     loading.rules()
     if loading.faults:
         return Loaded(None, loading.listed())
@@ -74,9 +77,6 @@ class _Loading:
 
     def read(self, file: str, text: str) -> None:
         name = file.removesuffix(".yml") + ".yaml" if file.endswith(".yml") else file
-        if name in _LATER:
-            self.faults.append(f"{file}:1 /: {_LATER[name]} come with a later release")
-            return
         if name not in _FILES and not _RULES.fullmatch(file):
             known = (*_FILES, "rules/NAME.yaml")
             self.faults.append(
@@ -140,6 +140,7 @@ class _Loading:
             None if lost_providers else frozenset(defined),
             self._names("chains.yaml", given),
             self._names("state_machines.yaml", self._part("state_machines.yaml", "state_machines")[1]),
+            self._calendar_names(),
         )
         if source is not None and given is not None and not lost_providers:
             found = Faults()
@@ -152,6 +153,24 @@ class _Loading:
             return None
         named = given if isinstance(given, list) else ()
         return frozenset(one["name"] for one in named if isinstance(one, dict) and isinstance(one.get("name"), str))
+
+    def _calendar_names(self) -> frozenset[str] | None:
+        """The calendars of the file, and those that requests have made."""
+        named = self._names("time_intervals.yaml", self._part("time_intervals.yaml", "time_intervals")[1])
+        return None if named is None else named | self.around.calendars
+
+    def calendars(self) -> None:
+        """Check the calendars."""
+        source, given = self._part("time_intervals.yaml", "time_intervals")
+        if source is None or given is None:
+            return
+        found = Faults()
+        calendars.check_all(given, "/time_intervals", found)
+        for number, one in enumerate(given if isinstance(given, list) else ()):
+            if isinstance(one, dict) and one.get("name") in self.around.calendars:
+                text = "a request has made a calendar of this name: delete that one, or name this one otherwise"
+                found.add(f"/time_intervals/{number}/name", text)
+        self._report(source, found)
 
     def machines(self) -> None:
         """Check the state machines."""
@@ -223,6 +242,10 @@ class _Loading:
                 for chain in written_chains
             },
             {one["name"]: machines.stored(one) for one in self._part("state_machines.yaml", "state_machines")[1] or []},
+            {
+                one["name"]: calendars.stored(one)
+                for one in self._part("time_intervals.yaml", "time_intervals")[1] or []
+            },
         )
 
     def listed(self) -> list[str]:

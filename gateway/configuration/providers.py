@@ -35,6 +35,8 @@ class Surroundings:
 
     environment: Mapping[str, str]
     check_config: ConfigCheck = no_check
+    #: the calendars that requests have made
+    calendars: frozenset[str] = frozenset()
 
 
 def check(providers: Any, pointer: str, around: Surroundings, faults: Faults) -> dict[str, Json]:

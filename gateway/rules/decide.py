@@ -2,24 +2,30 @@
 
 A rule in shadow mode is recorded and passed over. A rule with ``continue`` adds its patch or its check, and the search
 goes on; later rules see the patched payload. A rule whose condition cannot be evaluated does not match, and the verdict
-says why. No rule, no verdict: the execution goes out.
+says why. No rule, no verdict: the execution goes out. Where a rule that matches is muted by a calendar, what would go
+out does not; what another rule stops is stopped as ever.
 """
 
 from collections.abc import Iterator, Sequence
+from types import MappingProxyType
 
 from config.types import Json
 from gateway import merge_patch
 from gateway.facts import Facts
 from gateway.rules.conditions import Evaluation
 from gateway.rules.recorded import NothingRecorded, Recorded
-from gateway.rules.rule import Rule
-from gateway.verdicts import STOPPING, Allow, Check, Modify, Problem, Shadow, Verdict
+from gateway.rules.rule import Calendars, Muting, Rule
+from gateway.verdicts import STOPPING, Allow, Check, Modify, Muted, Problem, Shadow, StateMachine, Verdict
 
 ALLOWED = Verdict(Allow())
+#: where there are no calendars
+NO_CALENDARS: Calendars = MappingProxyType({})
 _NOTHING = NothingRecorded()
 
 
-def decide(rules: Sequence[Rule], facts: Facts, recorded: Recorded = _NOTHING) -> Verdict:
+def decide(
+    rules: Sequence[Rule], facts: Facts, recorded: Recorded = _NOTHING, calendars: Calendars = NO_CALENDARS
+) -> Verdict:
     """The verdict of rules that concern the key of these facts."""
     this = Evaluation(recorded)
     search = None
@@ -27,7 +33,7 @@ def decide(rules: Sequence[Rule], facts: Facts, recorded: Recorded = _NOTHING) -
         matches = rule.test(facts, this)
         if matches is False:
             continue
-        search = search or Search()
+        search = search or Search(calendars)
         if matches is None:
             search.undecided.add(rule.name)
             continue
@@ -40,7 +46,10 @@ def decide(rules: Sequence[Rule], facts: Facts, recorded: Recorded = _NOTHING) -
 class Search:
     """What the rules before the deciding one have left."""
 
-    def __init__(self) -> None:
+    def __init__(self, calendars: Calendars = NO_CALENDARS) -> None:
+        self.calendars = calendars
+        #: the first rule that lets nothing out now, and why
+        self.muting: tuple[Rule, Muting] | None = None
         self.checks: list[Check] = []
         self.patches: list[Json] = []
         self.shadows: list[Shadow] = []
@@ -53,6 +62,8 @@ class Search:
             self.shadows.append(Shadow(rule.name, rule.effect.kind))
             return facts
         self.last = rule
+        if self.muting is None and (muting := rule.muted(facts.at, self.calendars)) is not None:
+            self.muting = rule, muting
         if rule.check is not None:
             self.checks.append(rule.check(facts))
         if isinstance(rule.effect, Modify):
@@ -64,6 +75,8 @@ class Search:
         """The verdict of the deciding rule, or of the last that let the search go on."""
         rule = decided or self.last
         stops = rule is not None and rule.effect.kind in STOPPING
+        if self.muting is not None and rule is not None and not stops and rule.effect.kind != StateMachine.kind:
+            return self._muted(rule, *self.muting, this)
         return Verdict(
             rule.effect if rule else Allow(),
             rule.name if rule else None,
@@ -74,6 +87,17 @@ class Search:
             shadows=tuple(self.shadows),
             problems=tuple(self.problems(this)) if self.undecided else (),
             gathered=rule.group(facts) if rule is not None and rule.group is not None else None,
+        )
+
+    def _muted(self, decided: Rule, mutes: Rule, muting: Muting, this: Evaluation) -> Verdict:
+        """The verdict of what does not go out now; nothing is counted or changed."""
+        return Verdict(
+            Muted(muting.interval, decided.effect.kind),
+            mutes.name,
+            muting.words,
+            mutes.condition.text,
+            shadows=tuple(self.shadows),
+            problems=tuple(self.problems(this)) if self.undecided else (),
         )
 
     def problems(self, this: Evaluation) -> Iterator[Problem]:

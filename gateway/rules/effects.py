@@ -62,6 +62,7 @@ class Names:
     providers: AbstractSet[str] | None = None
     chains: AbstractSet[str] | None = None
     machines: AbstractSet[str] | None = None
+    calendars: AbstractSet[str] | None = None
 
 
 def check(action: Any, pointer: str, names: Names, faults: Faults) -> None:

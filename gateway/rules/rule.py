@@ -5,11 +5,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from config.types import Json
 from gateway import grants
+from gateway.calendars.calendar import Calendar
 from gateway.facts import Facts, Key
 from gateway.rules import conditions, effects, fields, group_checks, written
 from gateway.rules.conditions import Condition, Test
@@ -18,6 +19,14 @@ from gateway.verdicts import Check, Deduplicate, Effect, Gathered, Group, Thrott
 _canonical = json.JSONEncoder(sort_keys=True).encode
 
 Values = Callable[[Facts], list[Any]]
+Calendars = Mapping[str, Calendar]
+
+
+class Muting(NamedTuple):
+    """The calendar by which a rule lets nothing out now, and that in words."""
+
+    interval: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +45,9 @@ class Rule:
     reason: str | None
     check: Callable[[Facts], Check] | None
     group: Callable[[Facts], Gathered] | None = None
+    #: the calendars in which it mutes, and those outside of which it does
+    mute: tuple[str, ...] = ()
+    active: tuple[str, ...] = ()
 
     @property
     def order(self) -> tuple[int, str, int]:
@@ -58,6 +70,19 @@ class Rule:
             return False
         known = self.condition.known
         return known(key) if known is not None else None
+
+    def muted(self, at: int, calendars: Calendars) -> Muting | None:
+        """The calendar by which what it decides about at a time (ms) does not go out; None where it does.
+
+        A calendar that is gone has no time in it.
+        """
+        for name in self.mute:
+            if name in calendars and calendars[name].contains(at):
+                return Muting(name, f"it is a time of the calendar '{name}'")
+        if self.active and not any(name in calendars and calendars[name].contains(at) for name in self.active):
+            names = " and ".join(f"'{name}'" for name in self.active)
+            return Muting(self.active[0], f"it is no time of the calendar{'s' if len(self.active) > 1 else ''} {names}")
+        return None
 
     def concerns_tenant(self, tenant: str) -> bool:
         """Whether it names the tenant, a parent of it, or no tenants."""
@@ -82,6 +107,8 @@ def compiled(form: Json) -> Rule:
         reason=form["action"].get("reason"),
         check=_check(form, effect, condition.text),
         group=_group(form["name"], effect) if isinstance(effect, Group) else None,
+        mute=tuple(form.get(written.MUTE, ())),
+        active=tuple(form.get(written.ACTIVE, ())),
     )
 
 

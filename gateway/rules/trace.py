@@ -17,9 +17,9 @@ from gateway import merge_patch, verdicts
 from gateway.facts import Facts
 from gateway.rules import fields
 from gateway.rules.conditions import Condition, Evaluation
-from gateway.rules.decide import Search
+from gateway.rules.decide import NO_CALENDARS, Search
 from gateway.rules.recorded import ActiveEvent, EventState, Query, Recorded
-from gateway.rules.rule import Rule
+from gateway.rules.rule import Calendars, Rule
 from gateway.rules.ruleset import Ruleset
 from gateway.verdicts import Verdict
 from playbooks.credentials import MASK, is_secret_member, spans
@@ -54,11 +54,17 @@ class Trace:
     body: Json
 
 
-def trace(ruleset: Ruleset, facts: Facts, recorded: Recorded, options: Options | None = None) -> Trace:
+def trace(
+    ruleset: Ruleset,
+    facts: Facts,
+    recorded: Recorded,
+    options: Options | None = None,
+    calendars: Calendars = NO_CALENDARS,
+) -> Trace:
     """Explain the decision about these facts."""
     options = options or Options()
     begun = time.perf_counter_ns()
-    walk = _Walk(ruleset, facts, recorded, options)
+    walk = _Walk(ruleset, facts, recorded, options, calendars)
     entries = [walk.entry(rule) for rule in ruleset.rules]
     verdict = walk.verdict()
     skipped = sum(entry["result"] == "skipped" for entry in entries)
@@ -66,6 +72,7 @@ def trace(ruleset: Ruleset, facts: Facts, recorded: Recorded, options: Options |
         "verdict": verdict.kind,
         "matched_rule": verdict.rule,
         "reason": verdict.reason,
+        "muted_by": verdict.effect.interval if isinstance(verdict.effect, verdicts.Muted) else None,
         "has_errors": any(entry["result"] == "error" for entry in entries),
         "total_rules_evaluated": len(entries) - skipped,
         "total_rules_skipped": skipped,
@@ -83,14 +90,16 @@ def trace(ruleset: Ruleset, facts: Facts, recorded: Recorded, options: Options |
 class _Walk:
     """One pass over all rules."""
 
-    def __init__(self, ruleset: Ruleset, facts: Facts, recorded: Recorded, options: Options) -> None:
+    def __init__(
+        self, ruleset: Ruleset, facts: Facts, recorded: Recorded, options: Options, calendars: Calendars
+    ) -> None:
         self.ruleset = ruleset
         self.facts = facts
         self.seen = facts  # with the patches of earlier rules
         self.asked: list[str] = []
         self.this = Evaluation(_Asked(recorded, self.asked))
         self.options = options
-        self.search = Search()
+        self.search = Search(calendars)
         self.decided: Rule | None = None
         self.previews = 0
 
@@ -146,6 +155,8 @@ class _Walk:
             entry["error"] = problems[0].detail
             if enabled and self.decided is None:
                 self.search.undecided.add(rule.name)
+        if matched and (muting := rule.muted(self.seen.at, self.search.calendars)) is not None:
+            entry["muted"] = {"interval": muting.interval, "reason": muting.words}
         if matched and isinstance(rule.effect, verdicts.Modify):
             entry["modify_patch"] = masked(rule.effect.changes)
             if self.previews < _MAX_PREVIEWS and _has_at_most(_MAX_PREVIEW, self.seen.payload):

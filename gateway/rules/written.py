@@ -1,7 +1,8 @@
 """A rule as it is written: its faults and its stored form.
 
 Members: ``name``, ``condition``, ``action``, and where given ``priority`` (lower first), ``enabled``, ``description``,
-``metadata`` (notes), ``timezone`` (of ``time.*``), ``origins``, ``tenants``, ``mode`` and ``continue``.
+``metadata`` (notes), ``timezone`` (of ``time.*``), ``origins``, ``tenants``, ``mode``, ``continue``, and the calendars
+``active_time_intervals`` and ``mute_time_intervals``.
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from gateway import grants
 from gateway.facts import GATEWAY_ORIGINS, ORIGINS
 from gateway.rules import condition_checks, effects
 from gateway.rules.effects import Names
-from gateway.verdicts import CONTINUING, WHERE, Chain, Group, RequireApproval, StateMachine
+from gateway.verdicts import CONTINUING, STOPPING, WHERE, Chain, Group, RequireApproval, StateMachine
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.definitions.fields import (
     MAX_DESCRIPTION_CHARACTERS,
@@ -37,7 +38,12 @@ MEMBERS = (
     "tenants",
     "mode",
     "continue",
+    "active_time_intervals",
+    "mute_time_intervals",
 )
+#: members that name calendars: the rule mutes what it decides about outside of the first, and inside the second
+CALENDARS = ACTIVE, MUTE = ("active_time_intervals", "mute_time_intervals")
+MAX_CALENDARS = 20
 MODES = ("enforce", "shadow")
 #: what the gateway sends of its own accord: notices of approvals and silences, anchors of the audit trail
 _OWN = frozenset({"approval", "audit", "silence"})
@@ -63,7 +69,6 @@ _ORIGINS_OF: dict[Any, tuple[AbstractSet[str], str]] = {
     ),
 }
 MAX_PRIORITY = 1_000_000
-_LATER = ("active_time_intervals", "mute_time_intervals")
 
 
 def check(rule: Any, pointer: str, names: Names, faults: Faults) -> None:
@@ -72,9 +77,7 @@ def check(rule: Any, pointer: str, names: Names, faults: Faults) -> None:
         faults.add(pointer, "a rule must be an object with a name, a condition and an action")
         return
     for member in rule:
-        if member in _LATER:
-            faults.add(below(pointer, member), "named calendars come with a later release: use time.* in the condition")
-        elif member not in MEMBERS:
+        if member not in MEMBERS:
             hint = faults.hint(member, MEMBERS)
             faults.add(below(pointer, shown(member)), f"'{shown(member)}' is no member of a rule{hint}")
     given = {member: value for member, value in rule.items() if value is not None}
@@ -86,6 +89,7 @@ def check(rule: Any, pointer: str, names: Names, faults: Faults) -> None:
         condition_checks.check(given["condition"], below(pointer, "condition"), faults)
     if "action" in given:
         effects.check(given["action"], below(pointer, "action"), names, faults)
+    _check_calendars(given, pointer, names, faults)
     _check_continue(given, pointer, faults)
     _check_origins(given, pointer, faults)
 
@@ -112,6 +116,31 @@ def _check_plain(given: Mapping[str, Any], pointer: str, faults: Faults) -> None
         faults.add(below(pointer, "timezone"), detail)
     if "tenants" in given:
         faults.extend(below(pointer, "tenants"), grants.check_patterns(given["tenants"]))
+
+
+def _check_calendars(given: Mapping[str, Any], pointer: str, names: Names, faults: Faults) -> None:
+    for member in CALENDARS:
+        if member not in given:
+            continue
+        place = below(pointer, member)
+        if not isinstance(given[member], list) or not 1 <= len(given[member]) <= MAX_CALENDARS:
+            faults.add(place, f"must be a list of 1 to {MAX_CALENDARS} names of calendars")
+            continue
+        for number, name in enumerate(given[member]):
+            if names.calendars is None and isinstance(name, str):
+                continue
+            known = names.calendars or frozenset()
+            if not isinstance(name, str) or name not in known:
+                hint = faults.hint(name, sorted(known))
+                faults.add(f"{place}/{number}", f"there is no calendar '{shown(name)}'{hint}")
+        if _kind(given) in STOPPING | {StateMachine.kind}:
+            words = f"{_kind(given)} lets nothing out that could be muted: use time.* in the condition"
+            faults.add(place, words)
+
+
+def calendars_of(form: Mapping[str, Any]) -> tuple[str, ...]:
+    """The calendars that a rule in its stored form names."""
+    return tuple(name for member in CALENDARS for name in form.get(member, ()))
 
 
 def _kind(given: Mapping[str, Any]) -> Any:
@@ -166,7 +195,9 @@ def concerned(form: Mapping[str, Any]) -> frozenset[str]:
 def normalise(rule: Mapping[str, Any], file: str, position: int) -> Json:
     """The stored form of a rule that is free of faults."""
     given = {member: value for member, value in rule.items() if value is not None}
+    muting = {member: given[member] for member in CALENDARS if member in given}  # others have the form they always had
     return {
+        **muting,
         "name": given["name"],
         "priority": given.get("priority", 0),
         "enabled": given.get("enabled", True),

@@ -1,15 +1,16 @@
 """Generations of the gateway's configuration, and what is in force.
 
 ``configurations`` keeps each generation that was loaded. ``rule_switches`` enable and disable rules by name, whatever
-their file says, ``stops`` hold tenants back, and ``silences`` (``store.gateway.silences``) some of what they send; all
-outlive every generation. ``configuration_in_force`` is one row: the generation in force, and the *edition*, a number
-that goes up with every change of anything a process decides by. Every change takes that row first (``begin``), so
-changes come one after the other, and a process that knows the newest edition knows all of them.
+their file says, ``stops`` hold tenants back, ``silences`` (``store.gateway.silences``) some of what they send, and
+``time_intervals`` (``store.recurring.calendars``) are calendars; all outlive every generation.
+``configuration_in_force`` is one row: the generation in force, and the *edition*, a number that goes up with every
+change of anything a process decides by. Every change takes that row first (``begin``), so changes come one after the
+other, and a process that knows the newest edition knows all of them.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from store.engine.db import Connection, Row, metadata, now_ms
 from store.engine.prepared import Prepared
 from store.gateway import silences
 from store.paging import Found, Order, Part, Total, read
+from store.recurring import calendars
 
 configurations = sa.Table(
     "configurations",
@@ -93,6 +95,8 @@ class Stored:
     stops: Sequence[Row]
     #: the members of ``gateway.silences.in_force.Silence``
     silences: Sequence[Mapping[str, Any]] = ()
+    #: name → the stored form of a calendar that a request has made
+    calendars: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +159,7 @@ def stored(connection: Connection, known: int = -1) -> Stored:
         switches={row.name: bool(row.enabled) for row in connection.execute(sa.select(rule_switches))},
         stops=list(connection.execute(sa.select(stops).order_by(stops.c.tenant))),
         silences=silences.in_force(connection),
+        calendars={row.name: json.loads(row.body) for row in calendars.listed(connection)},
     )
 
 

@@ -8,10 +8,12 @@ from store.gateway.approvals import approvals
 from store.gateway.events import events
 from store.gateway.groups import event_groups
 from store.gateway.silences import silences
+from store.recurring.schedules import recurring
 
 #: what becomes due, and the column that says when
 _COLUMNS = {
     "schedules": playbooks.c.fire_at,
+    "recurring": recurring.c.fire_at,
     "notices": approvals.c.notify_at,
     "silences": silences.c.next_at,
     "events": events.c.timeout_at,

@@ -23,6 +23,7 @@ _CODES = {
     "denied": "suppressed",
     "suppressed": "suppressed",
     "silenced": "silenced",
+    "muted": "muted",
     "deduplicated": "deduplicated",
     "throttled": "throttled",
     "circuit_open": "circuit_open",

@@ -1,4 +1,4 @@
-"""Delete old executions, secrets, keys, approvals, events, groups, payloads, what rules remember, and processes.
+"""Delete what is old: executions, secrets, keys, approvals, events, groups, payloads, firings, processes.
 
 Each duty deletes bite by bite, each bite in a transaction of its own, with a pause behind it: other writers wait for
 one bite at most.
@@ -13,6 +13,7 @@ from store.engine import db, rest
 from store.executions import idempotency, recovery
 from store.gateway import approvals, dedup, events, groups, payloads, silences, throttles
 from store.records import approvals as waiting
+from store.recurring import firings
 from tasks.clock.duty import TimeSlice
 
 _DAY = 86_400_000
@@ -93,6 +94,15 @@ def forget_events(time_slice: TimeSlice) -> int:
         Unavailable: the database is away.
     """
     return _bite_by_bite(time_slice, events.forget, settings().retention_days * _DAY)
+
+
+def forget_firings(time_slice: TimeSlice) -> int:
+    """Delete firings of recurring actions that are older than the retention time; returns the number.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    return _bite_by_bite(time_slice, firings.forget, settings().retention_days * _DAY)
 
 
 def forget_processes(_: TimeSlice) -> int:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from config.errors import Conflict
-from gateway.outcomes import Deduplicated, Outcome, Silenced, Suppressed, Throttled
+from gateway.outcomes import Deduplicated, Muted, Outcome, Silenced, Suppressed, Throttled
 from store import audit
 from store.access import Caller
 from store.engine import db
@@ -59,7 +59,7 @@ def _is_stopped(outcome: Outcome | None) -> bool:
     """Whether a rule or a silence has stopped a summary for good; what waits goes out later."""
     if isinstance(outcome, Silenced):
         return not outcome.held
-    return isinstance(outcome, Suppressed | Throttled | Deduplicated)
+    return isinstance(outcome, Suppressed | Muted | Throttled | Deduplicated)
 
 
 def _now(row: Row) -> FlushedGroup:

@@ -22,6 +22,7 @@ DUTIES = (
     Duty("events", retention.forget_events),
     Duty("groups", retention.forget_groups),
     Duty("payloads", retention.forget_payloads),
+    Duty("firings", retention.forget_firings),
     Duty("rules", retention.forget_what_rules_remember),
     Duty("processes", retention.forget_processes),
     Duty("seals", seals.renew),

@@ -10,13 +10,14 @@ from store.gateway import due
 from tasks.app import app
 from tasks.clock import announce, approval_notices, losses, metrics, monitors, schedules, sweep
 from tasks.clock.duty import Duty, carry_out
-from tasks.clock.gateway import group_flushes, silences, timeouts
+from tasks.clock.gateway import group_flushes, recurring, silences, timeouts
 from tasks.clock.reach import reach
 from tasks.clock.trail import sealing
 
 DUTIES = (
     Duty("broker", losses.republish_all),
     Duty("schedules", schedules.fire_due, seconds=0.5, if_due="schedules"),
+    Duty("recurring", recurring.fire_due, seconds=0.8, if_due="recurring"),
     Duty("timeouts", timeouts.move_late, seconds=0.5, if_due="events"),
     Duty("deaths", losses.republish_left_behind),
     Duty("recovery", sweep.handle_due, seconds=0.9),

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import RedisError
 
 from config import logs
-from config.errors import NotFound, Unavailable
+from config.errors import Conflict, NotFound, Unavailable
 from config.settings import settings
 from config.types import Json
 from expressions.suggestions import did_you_mean
@@ -27,6 +27,7 @@ from store.engine import db
 from store.engine.db import Connection
 from store.gateway import configurations, news, providers
 from store.gateway.configurations import NewGeneration, Standing
+from store.recurring import calendars
 from store.sealing import subkeys
 from tasks.generations import files, follow, lifted, revisions, unknown
 from tasks.generations.files import Texts
@@ -110,7 +111,7 @@ def _load(found: Texts, author: Author, *, first_only: bool = False) -> Loading:
     """Check and write; ``first_only``: unless another process has loaded the same files meanwhile."""
     faults, made = list(found.faults), None
     if not faults:
-        loaded = files.checked(found.texts)
+        loaded = files.checked(found.texts, _calendars_made())
         faults, made = loaded.faults, loaded.generation
     if made is None:
         with db.write() as connection:
@@ -131,6 +132,7 @@ def _write(connection: Connection, found: Texts, made: Generation, author: Autho
     standing, files_digest = configurations.begin(connection), found.digest()
     if first_only and found.has_digest(configurations.newest_from_folder(connection)):
         return standing.edition
+    _refuse_without_calendars(connection, made)
     if standing.faults:
         configurations.note_faults(connection, [])
     if _is_in_force(connection, standing, made):
@@ -146,6 +148,27 @@ def _write(connection: Connection, found: Texts, made: Generation, author: Autho
         folder_digest=files_digest,
     )
     return _enforce(connection, new, author, "configuration.loaded")
+
+
+def _calendars_made() -> list[str]:
+    """The calendars that requests have made."""
+    with db.read() as connection:
+        return [row.name for row in calendars.listed(connection)]
+
+
+def _refuse_without_calendars(connection: Connection, made: Generation) -> None:
+    """Refuse a generation whose rules name a calendar that was deleted since, or that has one that was made since.
+
+    Raises:
+        Conflict: as it is.
+    """
+    named = {row.name for row in calendars.listed(connection)}
+    for name, rule in made.calendars_used().items():
+        if name not in made.time_intervals and name not in named:
+            raise Conflict(f"The rule {rule!r} names the calendar {name!r}, which is gone.", code="calendar_missing")
+    for name in sorted(named & made.time_intervals.keys()):
+        text = f"A request has made a calendar {name!r}, which the configuration has, too: delete that one first."
+        raise Conflict(text, code="calendar_exists")
 
 
 def _enforce(connection: Connection, new: NewGeneration, author: Author, event: str, **noted: Any) -> int:
@@ -179,6 +202,7 @@ def roll_back(to: int, author: Author) -> Loading:
     def write(connection: Connection) -> tuple[int, int]:
         configurations.begin(connection)
         old = configurations.get(connection, to)
+        _refuse_without_calendars(connection, generation.read(old.body))
         new = NewGeneration(
             body=old.body,
             digest=old.digest,

@@ -7,7 +7,7 @@ hidden ones are left alone.
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,19 +90,19 @@ def _files(directory: Path) -> Iterator[Path]:
                 yield path
 
 
-def checked(texts: Mapping[str, str]) -> Loaded:
-    """The generation that these files say, or all their faults.
+def checked(texts: Mapping[str, str], calendars: Collection[str] = ()) -> Loaded:
+    """The generation that these files say, or all their faults; ``calendars`` are those that requests have made.
 
     Raises:
         Busy: a helper process would be needed, and all are in use.
     """
     milliseconds = sum(map(len, texts.values())) / _PER_MILLISECOND
-    loaded: Loaded = pool.way(milliseconds)(_checked, dict(texts))
+    loaded: Loaded = pool.way(milliseconds)(_checked, dict(texts), sorted(calendars))
     return loaded
 
 
-def _checked(texts: dict[str, str]) -> Loaded:
-    return folder.load(texts, Surroundings(settings.environment(), _check_config))
+def _checked(texts: dict[str, str], calendars: list[str]) -> Loaded:
+    return folder.load(texts, Surroundings(settings.environment(), _check_config, frozenset(calendars)))
 
 
 def _check_config(executor: str, config: Mapping[str, Any], names: set[str]) -> list[Problem]:

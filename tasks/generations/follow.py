@@ -244,7 +244,7 @@ def compiled(found: Stored, held: InForce) -> InForce:
             revisions=found.revisions,
             compiled=held.ruleset,
             silences=silences,
-        )
+        ).with_calendars(found.calendars)
     made = generation.read(found.body) if found.body is not None else generation.EMPTY
     return InForce(
         found.edition,
@@ -255,7 +255,7 @@ def compiled(found: Stored, held: InForce) -> InForce:
         revisions=found.revisions,
         compiled=Ruleset(_paced(made.rules)),
         silences=silences,
-    )
+    ).with_calendars(found.calendars)
 
 
 def _paced(rules: Iterable[Json]) -> Iterator[Json]:

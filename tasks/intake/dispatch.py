@@ -9,12 +9,13 @@ the execution.
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from config.errors import Conflict, Unprocessable
 from gateway import gate_column
-from gateway.facts import Attempted, trigger_key
+from gateway.facts import TRIGGER, Attempted, Cause, trigger_key
 from gateway.gate_column import Gate
+from gateway.rules.written import NEVER_ASKED
 from playbooks.definitions import parameters
 from playbooks.states import Mode, Status, WaitingFor
 from store.access import Caller
@@ -55,6 +56,8 @@ class DispatchRequest:
     request_id: str | None = None
     #: raises if there is room only for urgent requests
     unless_urgent: Callable[[], None] | None = None
+    #: what has it carried out
+    cause: Cause = TRIGGER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,23 +90,8 @@ def dispatch(request: DispatchRequest) -> AcceptedExecution:
     workspace_id = request.caller.workspace_id
     if _is_once(request) and (earlier := db.read_one(_earlier, request)) is not None:
         return earlier
-    head = shared_reads.read_one(actions.head, workspace_id, request.action_id)
-    revision = revisions.action(head.revision_id)
-    definition = revision.definition
-    _refuse_the_impossible(definition, request, enabled=head.enabled)
-    if request.unless_urgent is not None and queue_of(definition) != URGENT:
-        request.unless_urgent()
-    values, problems = parameters.resolve(definition["parameters"], request.parameters)
-    if problems:
-        raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
-    form = Form(revision=revision, values=values, secret_names=parameters.secret_names(definition["parameters"]))
-    execution_id = new_id("exec")
-    form = verdicts.judged(
-        form, request.action_id, workspace_id, request.mode, lambda: _attempted(request, form, execution_id)
-    )
-    form = verdicts.with_chain(form, request.mode, request.caller.key_id, request.request_id)
-    row, message = _new_execution(form, request, execution_id)
-    form = verdicts.with_questions(form, row)
+    ready = prepared(request)
+    row, form = ready.row, ready.form
     try:
         again_at = backlog.again_at(row["queue"], row["created_at"])
         accept = functools.partial(_accept, request=request, form=form, row=row, again_at=again_at)
@@ -115,7 +103,8 @@ def dispatch(request: DispatchRequest) -> AcceptedExecution:
             raise
         return earlier
     row = settled.row
-    _publish(row, message)
+    if (message := to_publish(row, ready.message)) is not None:
+        publisher.publish_after_commit(message)
     if settled.messages:
         publisher.publish_after_commit(*settled.messages)
     if settled.refused is not None:
@@ -130,12 +119,54 @@ def dispatch(request: DispatchRequest) -> AcceptedExecution:
     )
 
 
-def _publish(row: NewRow, message: TaskMessage) -> None:
-    """Publish what a worker has to do now: carry it out, or announce its end."""
+class ReadyExecution(NamedTuple):
+    """An execution to accept: what the rules leave of it, its row and its message."""
+
+    form: Form
+    row: NewRow
+    message: TaskMessage
+
+
+def prepared(request: DispatchRequest) -> ReadyExecution:
+    """The execution of a request, outside of any transaction.
+
+    Raises:
+        As ``dispatch``.
+    """
+    workspace_id = request.caller.workspace_id
+    head = shared_reads.read_one(actions.head, workspace_id, request.action_id)
+    revision = revisions.action(head.revision_id)
+    definition = revision.definition
+    _refuse_the_impossible(definition, request, enabled=head.enabled)
+    if request.unless_urgent is not None and queue_of(definition) != URGENT:
+        request.unless_urgent()
+    values, problems = parameters.resolve(definition["parameters"], request.parameters)
+    if problems:
+        raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
+    form = Form(revision=revision, values=values, secret_names=parameters.secret_names(definition["parameters"]))
+    execution_id = new_id("exec")
+    form = verdicts.judged(
+        form,
+        request.action_id,
+        workspace_id,
+        request.mode,
+        lambda: _attempted(request, form, execution_id),
+        request.cause,
+    )
+    form = verdicts.with_chain(form, request.mode, request.caller.key_id, request.request_id)
+    row, message = _new_execution(form, request, execution_id)
+    if request.cause.origin not in NEVER_ASKED:
+        form = verdicts.with_questions(form, row)
+    return ReadyExecution(form, row, message)
+
+
+def to_publish(row: NewRow, message: TaskMessage) -> TaskMessage | None:
+    """What a worker has to do now: carry it out, or announce its end."""
     if row["status"] == Status.PENDING:
-        publisher.publish_after_commit(message)
-    elif row.get("waiting_for") == WaitingFor.ANNOUNCE:
-        publisher.publish_after_commit(completion.message(row["id"], row["action_id"]))
+        return message
+    if row.get("waiting_for") == WaitingFor.ANNOUNCE:
+        return completion.message(row["id"], row["action_id"])
+    return None
 
 
 def _accept(connection: db.Connection, *, request: DispatchRequest, form: Form, row: NewRow, again_at: int) -> Settled:

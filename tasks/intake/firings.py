@@ -10,7 +10,7 @@ from typing import Any
 
 from config.types import Json
 from gateway import facts, merge_patch
-from gateway.facts import Facts
+from gateway.facts import Cause, Facts
 from gateway.gate_column import Gate
 from gateway.verdicts import Chain, Reroute, Schedule
 from playbooks.states import Status
@@ -27,6 +27,8 @@ from tasks.policy.judge import Decision, judge
 
 #: the provider of playbooks, as rules see it
 PROVIDER = "playbook"
+#: what has a playbook run that has its schedule in its own trigger
+SCHEDULE = Cause(origin="recurring", namespace=facts.PLAYBOOKS)
 
 
 @dataclass(frozen=True)
@@ -40,17 +42,17 @@ class Stopped:
     run: NewRow | None = None
 
 
-def decided(playbook: Playbook, request: RunRequest) -> tuple[Decision | None, RunRequest]:
+def decided(playbook: Playbook, request: RunRequest, cause: Cause = SCHEDULE) -> tuple[Decision | None, RunRequest]:
     """What the rules decide about a scheduled run, and the request with their changes.
 
     Raises:
         Unavailable: the database is away.
     """
-    key = "recurring", facts.PLAYBOOKS, request.workspace_id, PROVIDER, playbook.id
+    key = cause.origin, cause.namespace, request.workspace_id, PROVIDER, playbook.id
 
     def seen() -> Facts:
         definition = playbook.revision.definition
-        metadata = {"playbook": playbook.id, "tags": list(definition.get("tags", ()))}
+        metadata = {**cause.labels, "playbook": playbook.id, "tags": list(definition.get("tags", ()))}
         return Facts(*key, db.now_ms(), dict(request.parameters), metadata, caller=request.actor)
 
     decision = judge(key, seen)

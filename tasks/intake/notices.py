@@ -18,6 +18,7 @@ from gateway.outcomes import REDACTED, PendingApproval
 from gateway.redacted import redacted
 from gateway.requests import Dispatch
 from gateway.rules.approval_checks import ROLE
+from gateway.rules.written import NEVER_ASKED
 from gateway.verdicts import RequireApproval
 from playbooks.definitions.events import APPROVAL_NOTICE, APPROVAL_REQUESTED
 from playbooks.states import Mode, Status, WaitingFor
@@ -67,6 +68,8 @@ def asking(ready: Ready) -> Ready:
     """A dispatch with the approval that a rule asks for, if one does."""
     row = ready.held or (ready.row if ready.chain is None else None)
     if ready.facts is None or row is None or ready.gate is None or not questions.asking(ready.verdict):
+        return ready
+    if ready.asked.origin in NEVER_ASKED:
         return ready
     return replace(ready, questions=asked_by(Decision(ready.facts, ready.verdict), row, ready.gate))
 

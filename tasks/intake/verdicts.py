@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from config.errors import Unprocessable
 from gateway import facts, merge_patch
-from gateway.facts import Attempted
+from gateway.facts import TRIGGER, Attempted, Cause
 from gateway.gate_column import Gate
 from gateway.rules.decide import ALLOWED
 from gateway.verdicts import Chain, RequireApproval, Reroute, Schedule, Verdict
@@ -89,7 +89,14 @@ class Settled(NamedTuple):
     messages: Sequence[Canvas] = ()
 
 
-def judged(form: Form, action_id: str, workspace_id: str, mode: Mode, attempted: Callable[[], Attempted]) -> Form:
+def judged(
+    form: Form,
+    action_id: str,
+    workspace_id: str,
+    mode: Mode,
+    attempted: Callable[[], Attempted],
+    cause: Cause = TRIGGER,
+) -> Form:
     """The form as the rules leave it; ``attempted`` is called where a rule concerns it.
 
     Raises:
@@ -98,8 +105,8 @@ def judged(form: Form, action_id: str, workspace_id: str, mode: Mode, attempted:
         Unavailable: the database is away.
     """
     definition = form.revision.definition
-    key = facts.trigger_key(definition, action_id, workspace_id)
-    decision = judge(key, lambda: facts.of_trigger(definition, action_id, attempted()))
+    key = facts.trigger_key(definition, action_id, workspace_id, cause)
+    decision = judge(key, lambda: facts.of_trigger(definition, action_id, attempted(), cause))
     if decision is None:
         return form
     if mode != Mode.LIVE:

@@ -18,7 +18,7 @@ from gateway.facts import Facts, Key
 from gateway.rules.decide import ALLOWED, decide
 from gateway.silences import alerts
 from gateway.silences.in_force import Silences
-from gateway.verdicts import STOPPING, Quiet, Reroute, Silenced, StateMachine, Verdict
+from gateway.verdicts import STOPPING, Muted, Quiet, Reroute, Silenced, StateMachine, Verdict
 from store.engine import db
 from store.gateway import silences as silence_rows
 from tasks.policy import kept_alerts
@@ -52,8 +52,8 @@ def judge(key: Key, facts: Callable[[], Facts]) -> Decision | None:
     if not found and in_force.silences.candidates(*key) is None:
         return None
     seen = facts()
-    verdict = decide(found, seen, _TRAIL) if found else ALLOWED
-    if in_force.silences.by_id and verdict.kind not in _STAYING:
+    verdict = decide(found, seen, _TRAIL, in_force.calendars) if found else ALLOWED
+    if in_force.silences.by_id and verdict.kind not in _STAYING and not isinstance(verdict.effect, Muted):
         verdict = _quieted(in_force.silences, seen, verdict)
     return None if verdict == ALLOWED else Decision(seen, verdict)
 

@@ -7,7 +7,7 @@ from config import times
 from gateway import gate_column
 from gateway.gate_column import Gate
 from gateway.outcomes import Silenced as SilencedOutcome
-from gateway.verdicts import Check, Deduplicate, Deny, Quiet, Reroute, Silenced, Suppress, Throttle, Verdict
+from gateway.verdicts import Check, Deduplicate, Deny, Muted, Quiet, Reroute, Silenced, Suppress, Throttle, Verdict
 from tasks.policy.checks import Refused
 from tasks.policy.judge import Decision
 
@@ -33,6 +33,8 @@ def stopped(decision: Decision) -> Ended | None:
     verdict = decision.verdict
     if is_silenced(verdict) and verdict.quiet is not None:
         return silenced(decision, verdict.quiet)
+    if isinstance(verdict.effect, Muted):
+        return _muted(decision)
     if isinstance(verdict.effect, Deny):
         code, what = "denied", "denies"
     elif isinstance(verdict.effect, Suppress):
@@ -41,6 +43,13 @@ def stopped(decision: Decision) -> Ended | None:
         return None
     gate = replace(account(decision), outcome="suppressed")
     return Ended(code, _because(f"The rule {verdict.rule!r} {what} it", verdict.reason), gate)
+
+
+def _muted(decision: Decision) -> Ended:
+    """The end of an execution that a rule lets out at other times only."""
+    verdict = decision.verdict
+    gate = replace(account(decision), outcome="muted")
+    return Ended("muted", _because(f"The rule {verdict.rule!r} mutes it", verdict.reason), gate)
 
 
 def is_silenced(verdict: Verdict) -> bool:

@@ -5,6 +5,7 @@ under /v1 that names tenants gets a line in _TENANTS too: it is then asked for c
 whose grants come by key and by user, with every role.
 """
 
+import secrets
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from gateway import current
 from store.callers import users
 from store.engine import db
 from store.gateway import configurations
+from tasks.control import calendars
 from tasks.generations import changes
 from tasks.generations.changes import Author
 from tests.support import dispatching, runs, sealed
@@ -90,6 +92,20 @@ ENTRIES = {
     ("GET", "/v1/silences/<silence:silence_id>"): _READ,
     ("PUT", "/v1/silences/<silence:silence_id>"): _WRITE,
     ("DELETE", "/v1/silences/<silence:silence_id>"): _WRITE,
+    ("GET", "/v1/recurring"): _READ,
+    ("POST", "/v1/recurring"): _WRITE,
+    ("GET", "/v1/recurring/<id:recurring_id>"): _READ,
+    ("PUT", "/v1/recurring/<id:recurring_id>"): _WRITE,
+    ("DELETE", "/v1/recurring/<id:recurring_id>"): _WRITE,
+    ("POST", "/v1/recurring/<id:recurring_id>/pause"): _WRITE,
+    ("POST", "/v1/recurring/<id:recurring_id>/resume"): _WRITE,
+    ("POST", "/v1/recurring/<id:recurring_id>/backfill"): _WRITE,
+    ("GET", "/v1/recurring/<id:recurring_id>/history"): _READ,
+    ("GET", "/v1/time-intervals"): _READ,
+    ("POST", "/v1/time-intervals"): _WRITE,
+    ("GET", "/v1/time-intervals/<path:calendar_name>"): _READ,
+    ("PUT", "/v1/time-intervals/<path:calendar_name>"): _WRITE,
+    ("DELETE", "/v1/time-intervals/<path:calendar_name>"): _WRITE,
     ("GET", "/v1/audit/verify"): _READ,
     ("POST", "/v1/audit/verify"): _READ,
     ("GET", "/v1/audit/key"): _READ,
@@ -165,6 +181,16 @@ _RANK["admin"] = {*_RANK["operator"], _ADMIN}
 _SILENCE = {"matchers": [{"name": "never", "value": "sent"}], "duration_seconds": 600, "comment": "seen"}
 
 
+_RECURRING = {
+    "namespace": "seen",
+    "tenant": "default",
+    "cron_expr": "0 9 * * *",
+    "provider": "drill",
+    "action_type": "seen",
+    "payload": {},
+}
+
+
 class Named(NamedTuple):
     """How a route under /v1 is asked about one tenant."""
 
@@ -186,6 +212,8 @@ _TENANTS = {
     ("POST", "/v1/silences/preview"): Named(
         lambda tenant: ("/v1/silences/preview", {"matchers": _SILENCE["matchers"], "tenant": tenant})
     ),
+    ("GET", "/v1/recurring"): Named(lambda tenant: (f"/v1/recurring?namespace=seen&tenant={tenant}", None)),
+    ("POST", "/v1/recurring"): Named(lambda tenant: ("/v1/recurring", {**_RECURRING, "tenant": tenant})),
     ("GET", "/v1/events"): Named(lambda tenant: (f"/v1/events?tenant={tenant}", None)),
     ("GET", "/v1/groups"): Named(lambda tenant: (f"/v1/groups?tenant={tenant}", None)),
     ("POST", "/v1/dispatch"): Named(lambda tenant: ("/v1/dispatch", dispatching.body(tenant=tenant))),
@@ -207,6 +235,14 @@ _WITHOUT_TENANT = {
     ("GET", "/v1/audit/<slashed:record_id>/why"),
     ("POST", "/v1/audit/<slashed:record_id>/replay"),
     *((method, "/v1/silences/<silence:silence_id>") for method in ("GET", "PUT", "DELETE")),
+    ("GET", "/v1/time-intervals"),
+    ("POST", "/v1/time-intervals"),
+    *((method, "/v1/time-intervals/<path:calendar_name>") for method in ("GET", "PUT", "DELETE")),
+    *((method, "/v1/recurring/<id:recurring_id>") for method in ("GET", "PUT", "DELETE")),
+    ("POST", "/v1/recurring/<id:recurring_id>/pause"),
+    ("POST", "/v1/recurring/<id:recurring_id>/resume"),
+    ("POST", "/v1/recurring/<id:recurring_id>/backfill"),
+    ("GET", "/v1/recurring/<id:recurring_id>/history"),
     ("GET", "/v1/audit/<slashed:record_id>/proof"),
     ("GET", "/v1/audit/key"),
     ("POST", "/v1/dispatch/batch"),
@@ -249,6 +285,14 @@ _BODIES["POST", "/v1/silences"] = _BODIES["PUT", "/v1/silences/<silence:silence_
 _BODIES["POST", "/v1/audit/replay"] = {"outcome": "failed", "preview": True}
 _BODIES["POST", "/v1/silences/preview"] = {"matchers": _SILENCE["matchers"]}
 _BODIES["PUT", "/v1/events/<slashed:fingerprint>/transition"] = {"to_state": "seen"}
+_BODIES["POST", "/v1/time-intervals"] = {"name": "new", "time_intervals": [{"weekdays": ["sunday"]}]}
+_BODIES["PUT", "/v1/time-intervals/<path:calendar_name>"] = {"time_intervals": [{"weekdays": ["sunday"]}]}
+_BODIES["POST", "/v1/recurring"] = _RECURRING
+_BODIES["PUT", "/v1/recurring/<id:recurring_id>"] = {"description": "seen"}
+_BODIES["POST", "/v1/recurring/<id:recurring_id>/backfill"] = {
+    "start": "2026-01-01T00:00:00Z",
+    "end": "2026-01-02T00:00:00Z",
+}
 _BODIES["POST", "/users"] = {"username": "new", "password": PASSWORD, "role": "viewer"}
 _BODIES["PATCH", "/users/<id:username>"] = {"role": "viewer"}
 _BODIES["POST", "/v1/auth/password"] = {"old": PASSWORD, "new": f"{PASSWORD}-new"}
@@ -305,6 +349,8 @@ _PLACES = {
     "<id:approval_id>": "approval",
     "<silence:silence_id>": "silence",
     "<id:group_key>": "group",
+    "<id:recurring_id>": "recurring",
+    "<path:calendar_name>": "calendar",
     "<dispatch:dispatch_id>": "dispatch",
     "<id:playbook_id>": "playbook",
     "<id:run_id>": "run",
@@ -343,6 +389,18 @@ class Things:
     def silence(self) -> str:
         """A silence."""
         return str(self.door.call("POST", "/v1/silences", json=_SILENCE).json["id"])
+
+    @cached_property
+    def calendar(self) -> str:
+        """A calendar."""
+        body = {"name": f"seen-{secrets.token_hex(4)}", "time_intervals": [{"weekdays": ["sunday"]}]}
+        calendars.create(body, Author())
+        return body["name"]
+
+    @cached_property
+    def recurring(self) -> str:
+        """A recurring action."""
+        return str(self.door.call("POST", "/v1/recurring", json=_RECURRING).json["id"])
 
     @cached_property
     def group(self) -> str:
@@ -405,6 +463,8 @@ class Things:
         if _LINK in rule:
             url = urlsplit(self.ask()[f"{rule.rpartition('/')[2]}_url"])
             return f"{rule.partition('/v1/')[0]}{url.path}?{url.query}"
+        if rule.endswith("/recurring"):
+            rule = f"{rule}?namespace=seen&tenant=default"
         if "<id:run_id>/diff" in rule:
             rule = f"{rule}?against={self.run}"
         for place, name in _PLACES.items():
@@ -522,6 +582,7 @@ def test_another_workspace_sees_nothing(door: Door) -> None:
         things.approval: "apr-missing",
         things.silence: "sil-missing",
         things.group: "grp-missing",
+        things.recurring: "rec-missing",
         things.playbook: "pb-missing",
         things.run: "pexec-missing",
         things.key: "0123456789ab",

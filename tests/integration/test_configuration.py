@@ -441,7 +441,7 @@ def test_a_reload_takes_no_directory(door: Door, folder: Path) -> None:
         ("rules/a.yaml", b"rules: &a [*a]", "rules/a.yaml:1"),
         ("rules/deep/a.yaml", b"rules: []", "rules/deep/a.yaml:1 /: is no file of a configuration"),
         ("rulez.yaml", b"rules: []", "rulez.yaml:1 /: is no file of a configuration"),
-        ("time_intervals.yaml", b"time_intervals: []", "come with a later release"),
+        ("time_intervals.yaml", b"time_intervals: {}", "must be a list of at most"),
     ],
 )
 def test_an_unsound_file_is_a_fault(sqlite_database: str, folder: Path, path: str, content: bytes, said: str) -> None:

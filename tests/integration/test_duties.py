@@ -115,6 +115,6 @@ def test_a_round_with_nothing_due_asks_little(
         assert tick.tick() == {}
         assert len(statements) == 4, statements
         assert maintenance.maintain() == {}
-        assert len(statements) == 4 + 13, statements
+        assert len(statements) == 4 + 14, statements
     finally:
         sa.event.remove(db.engine(), "after_cursor_execute", note)

@@ -28,16 +28,19 @@ from store.executions import announcements, changes, completions, leases, outcom
 from store.gateway import approvals, due, events, silences
 from store.records import held, notes
 from store.records import listing as records
+from store.records import recurring as found_recurring
 from store.records import silences as found_silences
+from store.recurring import firings, schedules
 from store.streams import named
 from store.streams.ids import BEHIND, Mark
 from tasks.clock import metrics, monitors, seals
 from tasks.clock.duty import TimeSlice
+from tasks.clock.gateway import recurring
 from tasks.entrypoints import maintenance, tick
 from tasks.entrypoints import runs as run_tasks
 from tests.support import plans
 from tests.support.api import Door, carry_out
-from tests.support.filled import LABEL, fill_database, fill_events
+from tests.support.filled import LABEL, fill_database, fill_events, fill_firings
 from tests.support.services import RedisServer
 
 #: thousands of instructions of SQLite that a statement may take, a third of what a scan takes in the gate: the
@@ -107,7 +110,9 @@ def test_no_statement_reads_a_growing_table_whole(
     door = Door()
     fill_database(door, size)
     fill_events(size // 5)
+    fill_firings(size // 5)
     with plans.recorded(monkeypatch) as recorder:
+        _fire(door)
         _call_every_operation(door)
         _live(door)
         _move(door)
@@ -218,6 +223,8 @@ def _addresses(door: Door, path: str) -> Iterator[str]:
         "approval_id": ["apr-none"],
         "silence_id": ["sil-none"],
         "fingerprint": ["e-1"],
+        "recurring_id": ["rec-1"],
+        "calendar_name": ["none"],
         "group_key": ["grp-none"],
         "namespace": ["none"],
         "tenant": ["none"],
@@ -300,6 +307,24 @@ def _live(door: Door) -> None:
             runs.rows(connection, run_id)
             runs.below(connection, run_id)
             runs.descendants(connection, run_id)
+
+
+def _fire(door: Door) -> None:
+    """Recurring actions that are due, with a long history, and what is going on of one."""
+    body = {"namespace": "n", "tenant": "default", "cron_expr": "* * * * *", "overlap": "skip"}
+    made = door.call("POST", "/v1/recurring", json={**body, "target": {"action": "act-act-1"}})
+    assert made.status_code == 201, made.text
+    with db.write() as connection:
+        row = schedules.locked(connection, made.json["id"])
+        due_at = db.now_ms() - 60_000
+        schedules.change(connection, made.json["id"], {"next_at": due_at, "fire_at": due_at})
+        schedules.add(connection, {**row._mapping, "id": "rec-1"})
+    assert recurring.fire_due(TimeSlice()) == 1
+    with db.read() as connection:
+        found_recurring.going_on(connection, "rec-1")
+        schedules.using_calendars(connection)
+    with db.write() as connection:
+        firings.forget(connection, before=1_700_000_100_000)
 
 
 def _move(door: Door) -> None:

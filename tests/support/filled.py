@@ -38,6 +38,20 @@ def fill_database(door: Door, executions: int, *, until: int | None = None) -> N
         settle(raw)
 
 
+def fill_firings(number: int) -> None:
+    """Add firings of the recurring actions ``rec-0`` to ``rec-9``, of which one in three has made an execution."""
+    rows = f"""INSERT INTO recurring_firings (recurring_id, due_at, fired_at, outcome, execution_id)
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number})
+        SELECT 'rec-' || (i % 10), 1700000000000 + i * CAST(60000 AS BIGINT),
+        1700000000000 + i * CAST(60000 AS BIGINT), 'accepted', CASE i % 3 WHEN 0 THEN 'disp-' || i END FROM n"""
+    with db.engine().connect() as connection:
+        raw = db.raw(connection)
+        raw.execute(rows)
+        if db.engine().dialect.name == "sqlite" and raw.in_transaction:
+            raw.execute("COMMIT")
+        settle(raw)
+
+
 def fill_events(number: int) -> None:
     """Add events ``e-1`` and on of the tenant ``default``, half of which are active, with two labels each."""
     is_sqlite = db.engine().dialect.name == "sqlite"

@@ -17,7 +17,16 @@ import sqlalchemy as sa
 
 from store.engine import db
 
-_TABLES = ("executions", "audit", "payloads", "idempotency_keys", "approvals", "events", "event_labels")
+_TABLES = (
+    "executions",
+    "audit",
+    "payloads",
+    "idempotency_keys",
+    "approvals",
+    "events",
+    "event_labels",
+    "recurring_firings",
+)
 #: the tables that have more rows with each day, by their names in plans: also the aliases of ``executions``
 _GROWING = "|".join((*_TABLES, "run", "step"))
 #: accesses that bring the rows of one thing, those that are live, or those that still hold a secret

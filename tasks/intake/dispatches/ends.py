@@ -1,7 +1,7 @@
 """How dispatches have ended: the outcome that the row of an execution tells."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from config.times import stamp
@@ -13,6 +13,7 @@ from gateway.outcomes import (
     Deduplicated,
     Executed,
     Failed,
+    Muted,
     Outcome,
     PendingApproval,
     Rerouted,
@@ -54,15 +55,8 @@ def outcome_of(row: Any) -> Outcome:
     if row.status == Status.COMPLETED:
         return _completed(gate, json.loads(row.output) if row.output else {})
     error = json.loads(row.error) if row.error else {}
-    if gate is not None and gate.outcome == Suppressed.name:
-        return Suppressed(str(gate.rule), gate.reason, denied=error.get("code") == "denied")
-    if gate is not None and gate.outcome == Silenced.name:
-        silence = gate.silence
-        return Silenced(str(silence["id"]), silence["comment"], stamp(silence["until"]), gate.rule)
-    if gate is not None and gate.outcome == Deduplicated.name:
-        return Deduplicated(str(gate.of))
-    if gate is not None and gate.outcome == Throttled.name:
-        return Throttled(str(gate.rule), max(0, (gate.until or 0) - db.now_ms()))
+    if gate is not None and (kept := _kept_back(gate, error)) is not None:
+        return kept
     if error.get("code") == CIRCUIT_OPEN:
         details = error.get("details") or {}
         return CircuitOpen(
@@ -76,6 +70,22 @@ def outcome_of(row: Any) -> Outcome:
         retryable=bool(error.get("retryable")),
         attempts=row.attempt,
     )
+
+
+def _kept_back(gate: Gate, error: Mapping[str, Any]) -> Outcome | None:
+    """The outcome of what the gate has kept from going out."""
+    if gate.outcome == Suppressed.name:
+        return Suppressed(str(gate.rule), gate.reason, denied=error.get("code") == "denied")
+    if gate.outcome == Muted.name:
+        return Muted(str(gate.interval), str(gate.reason), gate.rule)
+    if gate.outcome == Silenced.name:
+        silence = gate.silence
+        return Silenced(str(silence["id"]), silence["comment"], stamp(silence["until"]), gate.rule)
+    if gate.outcome == Deduplicated.name:
+        return Deduplicated(str(gate.of))
+    if gate.outcome == Throttled.name:
+        return Throttled(str(gate.rule), max(0, (gate.until or 0) - db.now_ms()))
+    return None
 
 
 def _completed(gate: Gate | None, output: Any) -> Outcome:

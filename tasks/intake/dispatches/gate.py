@@ -16,11 +16,13 @@ from gateway import gate_column, merge_patch
 from gateway.facts import Facts, Key, of_dispatch
 from gateway.gate_column import Gate
 from gateway.outcomes import Deduplicated, DryRun, Outcome, Scheduled, Suppressed, Throttled
+from gateway.outcomes import Muted as MutedOutcome
 from gateway.rules.decide import ALLOWED
 from gateway.verdicts import (
     Chain,
     Check,
     Deny,
+    Muted,
     RequireApproval,
     Reroute,
     Schedule,
@@ -125,11 +127,8 @@ def prepared(providers: Providers, asked: Asked) -> Ready:
     facts, verdict = decision
     if (known := checks.full(this.tenant, verdict.checks)) is not None:
         return Ready(asked=asked, verdict=verdict, facts=facts, outcome=_refused(known), refused_by=known.check)
-    if isinstance(verdict.effect, Deny | Suppress):
-        stopped = Suppressed(str(verdict.rule), verdict.reason, denied=isinstance(verdict.effect, Deny))
-        return Ready(asked=asked, verdict=verdict, facts=facts, outcome=stopped)
-    if isinstance(verdict.effect, Silenced) and verdict.quiet is not None:
-        return Ready(asked=asked, verdict=verdict, facts=facts, outcome=words.held(verdict.quiet, verdict.rule))
+    if (ended := _ended_by(verdict)) is not None:
+        return Ready(asked=asked, verdict=verdict, facts=facts, outcome=ended)
     if gather.gathers(verdict) and not questions.asking(verdict):
         return Ready(asked=asked, verdict=verdict, facts=facts)
     elsewhere = isinstance(verdict.effect, Chain | Reroute | StateMachine)
@@ -155,6 +154,18 @@ def prepared(providers: Providers, asked: Asked) -> Ready:
     return Ready(asked=asked, verdict=verdict, facts=facts, gate=gate, row=_with(row, gate), outcome=outcome)
 
 
+def _ended_by(verdict: Verdict) -> Outcome | None:
+    """The outcome of a dispatch that a verdict keeps from going out in any case; None of any other."""
+    effect = verdict.effect
+    if isinstance(effect, Deny | Suppress):
+        return Suppressed(str(verdict.rule), verdict.reason, denied=isinstance(effect, Deny))
+    if isinstance(effect, Muted):
+        return MutedOutcome(effect.interval, str(verdict.reason), verdict.rule)
+    if isinstance(effect, Silenced) and verdict.quiet is not None:
+        return words.held(verdict.quiet, verdict.rule)
+    return None
+
+
 def foretold(asked: Asked) -> DryRun:
     """What would become of a dispatch, without touching any state.
 
@@ -169,7 +180,9 @@ def foretold(asked: Asked) -> DryRun:
     if isinstance(verdict.effect, Reroute):
         provider = verdict.effect.target_provider
         providers.revision(this.tenant, provider)
-    return DryRun(verdict.kind if verdict.quiet is None else Silenced.kind, verdict.rule, provider)
+    kept = isinstance(verdict.effect, Muted)
+    kind = Silenced.kind if verdict.quiet is not None else Muted.kind if kept else verdict.kind
+    return DryRun(kind, verdict.rule, provider)
 
 
 def carried_out(connection: Connection, ready: Ready) -> Decided:

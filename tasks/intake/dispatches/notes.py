@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway import kept_members
 from gateway.gate_column import silence_of
-from gateway.outcomes import ChainStarted, Deduplicated, Grouped, Outcome, StateChanged, Suppressed, Throttled
+from gateway.outcomes import ChainStarted, Deduplicated, Grouped, Muted, Outcome, StateChanged, Suppressed, Throttled
 from gateway.redacted import redacted
 from gateway.verdicts import Check, Group, StateMachine, Verdict
 from store.engine import db
@@ -78,6 +78,8 @@ def _origin(asked: Asked) -> dict[str, object]:
 def _of(outcome: Outcome) -> dict[str, object]:
     if isinstance(outcome, Suppressed):
         return {"denied": outcome.denied or None}
+    if isinstance(outcome, Muted):
+        return {"interval": outcome.interval}
     if isinstance(outcome, Deduplicated):
         return {"of": outcome.of}
     if isinstance(outcome, Throttled):

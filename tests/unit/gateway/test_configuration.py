@@ -162,8 +162,8 @@ def test_unknown_files_are_faults():
     """A file that no configuration has is named, with the one that is meant."""
     [fault] = load({"provider.yaml": ""}, AROUND).faults
     assert "did you mean 'providers.yaml'?" in fault
-    [fault] = load({"time_intervals.yaml": ""}, AROUND).faults
-    assert "later release" in fault
+    [fault] = load({"time_interval.yaml": ""}, AROUND).faults
+    assert "did you mean 'time_intervals.yaml'?" in fault
     [fault] = load({"chains.yaml": "", "chains.yml": ""}, AROUND).faults
     assert "chains.yml:1 /: there is chains.yaml too" in fault
 

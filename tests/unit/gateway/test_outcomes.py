@@ -37,6 +37,22 @@ FORMS = [
         {"Silenced": {"silence_id": "sil-1", "matched_rule": "page"}},
     ),
     (
+        outcomes.Muted("nights", "it is a time of the calendar 'nights'", "page"),
+        {
+            "outcome": "muted",
+            "interval": "nights",
+            "reason": "it is a time of the calendar 'nights'",
+            "rule": "page",
+        },
+        {
+            "Muted": {
+                "interval": "nights",
+                "reason": "it is a time of the calendar 'nights'",
+                "matched_rule": "page",
+            }
+        },
+    ),
+    (
         outcomes.Rerouted("email", "sms", ANSWER),
         {
             "outcome": "rerouted",
@@ -157,7 +173,7 @@ def test_the_documentation_has_every_member(outcome, plain):
 def test_every_outcome_has_a_form():
     """The table above has all of them."""
     assert {type(outcome) for outcome, _, _ in FORMS} == set(outcomes.Outcome.__args__)
-    assert len(outcomes.Outcome.__args__) == 14
+    assert len(outcomes.Outcome.__args__) == 15
     assert set(outcomes.NAMES) == {kind.name for kind in outcomes.Outcome.__args__} - {"dry_run", "pending_approval"}
 
 

@@ -202,7 +202,13 @@ def test_recorded_outcomes_are_found_by_what_records_hold():
         ({"origins": []}, "/origins", "list of some of"),
         ({"tenants": ["a*"]}, "/tenants/0", "no other wildcards"),
         ({"continue": True}, "/continue", "after deny no further rule"),
-        ({"active_time_intervals": ["x"]}, "/active_time_intervals", "later release"),
+        ({"active_time_intervals": ["x"]}, "/active_time_intervals", "lets nothing out that could be muted"),
+        (
+            {"active_time_intervals": ["night"], "action": {"type": "allow"}},
+            "/active_time_intervals/0",
+            "did you mean 'nights'",
+        ),
+        ({"mute_time_intervals": "x"}, "/mute_time_intervals", "must be a list of 1 to"),
         ({"condition": None}, "/condition", "needs its condition"),
         ({"condition": {}}, "/condition", "empty"),
         ({"condition": {"all": []}}, "/condition/all", "exists: true"),
@@ -403,7 +409,7 @@ def test_recorded_outcomes_are_found_by_what_records_hold():
 def test_faults_name_the_member_and_the_remedy(change, pointer, words):
     """Each fault of a rule is reported at its member, with what to do."""
     rule = {"name": "r", "condition": {"field": "action.id", "exists": True}, "action": DENY, **change}
-    names = Names(providers={"email"}, chains={"respond"})
+    names = Names(providers={"email"}, chains={"respond"}, calendars={"nights"})
     found = faults_of({member: value for member, value in rule.items() if value is not None}, names)
     assert any(place == pointer and words in detail for place, detail in found), found
 

@@ -1,0 +1,1 @@
+"""Recurring actions: what goes out again and again."""

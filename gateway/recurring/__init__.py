@@ -1,0 +1,1 @@
+"""Recurring actions: as they are written, and which of their times are due."""

@@ -1,0 +1,1 @@
+"""What comes back: recurring actions, each of their firings, and named calendars."""

@@ -1,0 +1,152 @@
+"""Make up for times of a recurring action that a caller names: those that were missed, or lie before it was made.
+
+In order of time: the times of the period are found, as many as are asked for; what they bring is prepared a few at a
+time; each few are accepted in one transaction that has locked the row, as a firing does. A time that was accepted
+before, by tick or by another backfill, is left alone. The schedule and its counts stay as they are.
+"""
+
+import functools
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from config.errors import CallerError, Conflict, InvalidRequest, Problem
+from gateway.recurring import written
+from gateway.silences.written import milliseconds
+from store.access import Caller
+from store.engine import db
+from store.engine.db import Connection, Row
+from store.engine.rest import Rests
+from store.recurring import firings, schedules
+from store.recurring.firings import REFUSED, SKIPPED
+from tasks.control.recurring import gone, note
+from tasks.intake.recurring import bundles, calendars, targets
+from tasks.intake.recurring.bundles import Afterwards, Bundle, Occasion
+
+#: times in one transaction
+BITE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one time."""
+
+    at: int
+    outcome: str
+    execution_id: str | None = None
+    error: dict[str, str] | None = None
+    #: whether it was accepted before
+    repeated: bool = False
+
+
+@dataclass
+class Backfilled:
+    """What became of the times of a period, in their order, and the first one that was not looked at."""
+
+    results: list[Result] = field(default_factory=list)
+    next_at: int | None = None
+
+
+def backfill(recurring_id: str, start: datetime, end: datetime, limit: int, caller: Caller) -> Backfilled:
+    """Accept what the times of a period bring, from ``start`` to before ``end``; at most ``limit`` are looked at.
+
+    Raises:
+        InvalidRequest: there can be no such period. NotFound: it is gone. Conflict: it was changed meanwhile.
+        Forbidden: no grant covers it. Unavailable: what was accepted so far stays, and is left alone by a second try.
+    """
+    row = db.read_one(schedules.read, recurring_id)
+    if row is None:
+        raise gone(recurring_id)
+    targets.require(caller, row.workspace_id, row.namespace, row._asdict())
+    begin, until = _period(start, end, db.now_ms())
+    times = replace(written.times_of(row), ends_at=None)
+    found = list(itertools.islice(times.between(begin, until), limit + 1))
+    done, rests = Backfilled(next_at=found[limit] if len(found) > limit else None), Rests()
+    for number in range(0, min(len(found), limit), BITE):
+        done.results += _bite(row, found[number : min(number + BITE, limit)], caller, rests)
+    made = sum(1 for one in done.results if one.execution_id is not None and not one.repeated)
+    with db.write() as connection:
+        note(connection, row, caller.key_id, "recurring.backfilled", start=begin, end=until, accepted=made)
+    return done
+
+
+def _period(start: datetime, end: datetime, now: int) -> tuple[int, int]:
+    begin, until = milliseconds(start), milliseconds(end)
+    problems = []
+    if begin < 0:
+        problems.append(Problem("/start", "lies before 1970"))
+    if until > now:
+        problems.append(Problem("/end", "lies in the future: these times come by themselves"))
+    elif until <= begin:
+        problems.append(Problem("/end", "lies before start"))
+    if problems:
+        raise InvalidRequest("There are no such times.", problems=problems)
+    return begin, until
+
+
+def _bite(row: Row, times: Sequence[int], caller: Caller, rests: Rests) -> list[Result]:
+    closed = calendars.closed(row)
+    left_out = {at: name for at in times if (name := closed(at)) is not None}
+    found = {at: Result(at, SKIPPED, error=_skipped(name)) for at, name in left_out.items()}
+    bundle = bundles.prepare([Occasion(row, at) for at in times if at not in left_out])
+    for places in _parts(bundle):
+        began = rests.before_bite()
+        results, afterwards = db.change(functools.partial(_written, row, bundle, places, caller))
+        rests.bitten(began)
+        afterwards.do()
+        found |= {one.at: one for one in results}
+    return [found[at] for at in times]
+
+
+def _skipped(calendar: str) -> dict[str, str]:
+    return {"code": "skip_during", "message": f"the calendar {calendar!r} leaves it out"}
+
+
+def _parts(bundle: Bundle) -> Iterator[list[int]]:
+    """The places of a bundle that share a transaction."""
+    places = range(len(bundle.occasions))
+    together = [place for place in places if not bundle.is_alone(place)]
+    if together:
+        yield together
+    yield from ([place] for place in places if bundle.is_alone(place))
+
+
+def _written(
+    row: Row, bundle: Bundle, places: Sequence[int], caller: Caller, connection: Connection
+) -> tuple[list[Result], Afterwards]:
+    """Accept what was not accepted before."""
+    now = schedules.locked(connection, row.id)
+    if now is None:
+        raise gone(row.id)
+    if now.version != row.version:
+        raise Conflict("It was changed meanwhile; what was accepted so far stays. Send it again.", code="changed")
+    keys = {place: bundle.occasions[place].key for place in places}
+    before = firings.accepted(connection, list(keys.values()))
+    results = {
+        place: Result(key[1], "repeated", before[key], repeated=True) for place, key in keys.items() if key in before
+    }
+    refused = {place: bundle.refusals[place] for place in places if place in bundle.refusals and place not in results}
+    results |= {place: Result(keys[place][1], REFUSED, error=_said(why)) for place, why in refused.items()}
+    made, afterwards = bundle.accept(connection, [place for place in places if place not in results])
+    results |= {place: Result(keys[place][1], one.outcome, one.execution_id) for place, one in made.items()}
+    firings.put(connection, [_row(row, one, caller) for one in results.values() if not one.repeated])
+    return [results[place] for place in places], afterwards
+
+
+def _said(refusal: CallerError) -> dict[str, str]:
+    return {"code": refusal.code, "message": str(refusal)}
+
+
+def _row(row: Row, result: Result, caller: Caller) -> dict[str, Any]:
+    return {
+        "recurring_id": row.id,
+        "due_at": result.at,
+        "fired_at": db.now_ms(),
+        "outcome": result.outcome,
+        "execution_id": result.execution_id,
+        "reason": None if result.error is None else json.dumps(result.error),
+        "backfilled_by": caller.key_id,
+    }

@@ -1,0 +1,1 @@
+"""Recurring actions on their way in: what they name, and their firings."""
