@@ -2,8 +2,8 @@
 
 Both are started through the HTTP API as any client would. In order of time: a workspace ``demo``, a key and a user for
 it are made (or found again); the example actions and playbooks are registered; a script is run in the sandbox, then a
-playbook is run against the made-up systems, each step shown as it happens; then come the addresses of everything, with
-commands to try.
+playbook is run against the made-up systems, each step shown as it happens; then come what waits, gathers and recurs, and
+the addresses of everything, with commands to try.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from config.types import Json
-from launcher.demo import actions, approvals, examples, groups, lifecycle, playbooks
+from launcher.demo import actions, approvals, examples, groups, lifecycle, playbooks, recurring
 from launcher.demo.client import Api
 from launcher.environment import Installation, write_private
 from launcher.log_lines import last_lines
@@ -96,6 +96,7 @@ def show(terminal: Terminal, place: Installation, url: str, receiver: str) -> bo
     approvals.show(terminal, api, url, WORKSPACE, place.shown(place.var / "approver.key"))
     lifecycle.show(terminal, api, url, WORKSPACE, place.shown(place.var / "demo.key"))
     groups.show(terminal, api, url, WORKSPACE, place.shown(place.var / "demo.key"))
+    recurring.show(terminal, api, url, WORKSPACE, place.shown(place.var / "demo.key"))
     return completed
 
 

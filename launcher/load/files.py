@@ -3,8 +3,8 @@
 In order of time: the files are found, in every folder below, by their names' ends; each is read as the API reads a
 body, and holds a definition or a list of them; a definition with ``steps`` is a playbook, one with ``executor`` or
 ``type`` an action; its variables are filled in. Whatever is wrong with a file becomes a fault of it, so that all files'
-faults are found at once. Files of the gateway's configuration and silences, which lie next to the examples, are left
-out.
+faults are found at once. Files of the gateway's configuration, silences and recurring actions, which lie next to the
+examples, are left out.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,9 +26,9 @@ from tasks.definitions import playbooks as library
 from tasks.definitions.collection import Member
 
 _KINDS = {".yaml", ".yml", ".json"}
-_CONFIGURATION = {"rules", "providers", "circuit_breakers", "chains", "state_machines"}
-#: the members of a silence, which is sent to ``POST /v1/silences``
-_SILENCE = {"matchers", "comment"}
+_CONFIGURATION = {"rules", "providers", "circuit_breakers", "chains", "state_machines", "time_intervals"}
+#: members of what is sent to ``POST /v1/silences``, and to ``POST /v1/recurring`` in either of its words
+_SENT = ({"matchers", "comment"}, {"namespace", "cron_expr"}, {"namespace", "cron_expression"})
 _NEITHER = "is neither a playbook (which has steps) nor an action (which has an executor)"
 _CACAO = "is a CACAO document: import it with POST /api/playbooks/import"
 
@@ -68,11 +68,15 @@ def _of_file(path: Path, variables: Mapping[str, str]) -> Iterator[Found]:
         said = str(error).replace("The body", "The file")
         yield Found(path, "", None, tuple(Problem(one.pointer, f"{said} {one.detail}".strip()) for one in faults))
         return
-    if isinstance(value, dict) and value and (value.keys() <= _CONFIGURATION or value.keys() >= _SILENCE):
+    if isinstance(value, dict) and value and _is_of_the_gateway(value):
         return
     several = value if isinstance(value, list) else [value]
     for number, definition in enumerate(several):
         yield _found(path, step(number) if isinstance(value, list) else "", definition, variables)
+
+
+def _is_of_the_gateway(value: Json) -> bool:
+    return value.keys() <= _CONFIGURATION or any(value.keys() >= members for members in _SENT)
 
 
 def _value(path: Path) -> Any:
