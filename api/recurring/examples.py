@@ -17,7 +17,7 @@ _LAST: dict[str, Any] = {
 
 NEW: dict[str, Any] = {
     "namespace": "notifications",
-    "tenant": "acme",
+    "tenant": "default",
     "cron_expr": "0 9 * * MON-FRI",
     "timezone": "US/Eastern",
     "provider": "email",

@@ -2,8 +2,8 @@
 
 Both are started through the HTTP API as any client would. In order of time: a workspace ``demo``, a key and a user for
 it are made (or found again); the example actions and playbooks are registered; a script is run in the sandbox, then a
-playbook is run against the made-up systems, each step shown as it happens; then come what waits, gathers and recurs, and
-the addresses of everything, with commands to try.
+playbook is run against the made-up systems, each step shown as it happens; then come what waits, gathers and recurs,
+and the addresses of everything, with commands to try.
 """
 
 import json

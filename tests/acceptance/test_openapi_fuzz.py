@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from api.playbooks.examples import DEFINITION
+from api.recurring.examples import NEW
 from tests.acceptance.conftest import Stacks
 from tests.support.stack import Stack
 from tests.support.waiting import eventually, eventually_none
@@ -108,6 +109,26 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
 [[operations]]  # labels are pairs, and tenants are others'
 include-operation-id = ["listEvents", "getEvent", "transitionEvent"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409"]
+
+[[operations]]  # scopes that agree, schedules, zones and calendars are more than a schema
+include-operation-id = ["listRecurring", "createRecurring", "createCalendar", "changeCalendar"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409", "422"]
+
+[[operations]]
+include-operation-id = [
+    "getRecurring", "changeRecurring", "pauseRecurring", "listFirings", "backfillRecurring"
+]
+parameters."path.recurring_id" = {{ dictionary = "recurring", probability = 0.8 }}
+parameters."query.namespace" = {{ dictionary = "recurring_namespaces", probability = 0.9 }}
+parameters."query.tenant" = {{ dictionary = "tenants", probability = 0.9 }}
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409", "422"]
+
+[[operations]]
+include-operation-id = ["resumeRecurring", "deleteRecurring"]
+parameters."path.recurring_id" = {{ dictionary = "paused_recurring", probability = 0.8 }}
+parameters."query.namespace" = {{ dictionary = "recurring_namespaces", probability = 0.9 }}
+parameters."query.tenant" = {{ dictionary = "tenants", probability = 0.9 }}
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409", "422"]
 
 [[operations]]  # each action declares parameters of its own
 include-operation-id = "triggerAction"
@@ -215,7 +236,8 @@ parameters."path.step_id" = {{ dictionary = "steps", probability = 0.8 }}
 _ACTIONS = {step["action_ref"]: step["parameters"] for step in DEFINITION["steps"]}
 #: a group for each number, and the machine of the documented examples, whose event can become what they say at any time
 _FOLDER = {
-    "providers.yaml": "providers: {fuzzed: {kind: mock}}\ncircuit_breakers: {fuzzed: {failure_threshold: 1000}}",
+    "providers.yaml": "providers: {fuzzed: {kind: mock}, email: {kind: mock}}\n"
+    "circuit_breakers: {fuzzed: {failure_threshold: 1000}}",
     "state_machines.yaml": "state_machines: [{name: alert, initial_state: firing, states: [firing, acknowledged],"
     " transitions: [{from: [firing, acknowledged], to: acknowledged}]}]",
     "rules/fuzzed.yaml": "rules: [{name: move, condition: {field: action.action_type, eq: fuzzed},"
@@ -256,6 +278,16 @@ def _approvals(stack: Stack) -> dict[str, list[str]]:
         stack.api.in_status(execution_id, "waiting")
     listed = stack.api.http.get("/v1/approvals?limit=1000").json()["approvals"]
     return {"approvals": [one["id"] for one in listed if one["execution_id"] in ids]}
+
+
+def _recurring(stack: Stack) -> dict[str, list[str]]:
+    """Make recurring actions to read, to change and to pause, and paused ones to resume and to delete."""
+    scope = {"namespace": NEW["namespace"], "tenant": NEW["tenant"]}
+    ids = [stack.api.http.post("/v1/recurring", json=NEW).json()["id"] for _ in range(24)]
+    for recurring_id in ids[12:]:
+        assert stack.api.http.post(f"/v1/recurring/{recurring_id}/pause", json=scope).status_code == 200
+    named = {"recurring_namespaces": [NEW["namespace"]], "tenants": [NEW["tenant"]]}
+    return {"recurring": ids[:12], "paused_recurring": ids[12:], **named}
 
 
 def _silences(stack: Stack) -> dict[str, list[str]]:
@@ -387,7 +419,7 @@ def test_schemathesis_finds_nothing(stacks: Stacks, run: str, tmp_path: Path) ->
     _configure(stack)
     _events(stack)
     known = {**_executions(stack), **_approvals(stack), **_playbooks(stack), **_users(stack), **_groups(stack)}
-    known |= {**_silences(stack), **_dispatches(stack)}
+    known |= {**_silences(stack), **_dispatches(stack), **_recurring(stack)}
     dictionaries = "\n".join(f"{name}.values = {json.dumps(values)}" for name, values in known.items())
     config = _CONFIG.format(hooks=json.dumps(str(_CHECKS)), dictionaries=dictionaries)
     (tmp_path / "schemathesis.toml").write_text(config)
