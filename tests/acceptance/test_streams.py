@@ -22,7 +22,8 @@ from tests.acceptance.test_dispatches import body, insist
 from tests.support.processes import descendants
 from tests.support.sse import Event, Source
 from tests.support.stack import Stack
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, eventually_none
+from tests.support.weighing import bystander
 
 PROVIDERS = "providers:\n  drill: {kind: mock}\n"
 
@@ -146,6 +147,7 @@ def _write(stack: Stack, number: int, over: threading.Event) -> None:
         with contextlib.suppress(httpx.HTTPError):
             given = body("drill", id=f"{number}-{count}-{uuid.uuid4().hex}")
             stack.api.http.post("/v1/dispatch", json=given, headers={"Prefer": "respond-async"})
+        over.wait(0.1)
 
 
 def _harm(stack: Stack) -> list[Callable[[], Any]]:
@@ -159,7 +161,7 @@ def _harm(stack: Stack) -> list[Callable[[], Any]]:
 @pytest.mark.timeout(600)
 def test_a_client_that_is_cut_off_fifty_times_has_every_event_once(on_both: Stack) -> None:
     """Twenty writers, and kills of worker, API and Redis: the ids are complete, none comes twice, one order for all."""
-    stack, over = on_both, threading.Event()
+    stack, over, since = on_both, threading.Event(), int(time.time() * 1000)
     first = Following(stack, "/v1/stream")
     eventually(lambda: first.last_id, 30, "the first place is known")
     begun = stack.rows("SELECT max(id) AS id FROM audit")[0]["id"]
@@ -176,8 +178,8 @@ def test_a_client_that_is_cut_off_fifty_times_has_every_event_once(on_both: Stac
     for writer in writers:
         writer.join(60)
     stack.heal()
-    open_ones = "SELECT id FROM executions WHERE status NOT IN ('completed', 'failed', 'timeout', 'cancelled')"
-    eventually(lambda: not stack.rows(open_ones), 120, "everything has ended", every=0.5)
+    open_ones = "SELECT id, status FROM executions WHERE created_at >= :since AND completed_at IS NULL LIMIT 5"
+    eventually_none(lambda: stack.rows(open_ones, since=since), 240, "everything has ended")
     query = "SELECT subject, given_id FROM audit WHERE outcome IS NOT NULL AND id > :begun"
     names = {row["given_id"] or row["subject"] for row in stack.rows(query, begun=begun or 0)}
     assert len(names) > 100
@@ -229,10 +231,12 @@ def test_a_client_that_never_reads_harms_no_other(roomy: Stack) -> None:
         eventually(lambda: names <= set(dispatched(list(stream.events))), 60, "every event has come")
         assert stream.of("lagged") == []
         assert _memory(stack) - before < 40_000
-        began = time.monotonic()
-        os.kill(stack.running["web"].pid, signal.SIGTERM)
-        stack.running["web"].popen.wait(timeout=8)
-        assert time.monotonic() - began < 8
+        with bystander() as slow:
+            began = time.monotonic()
+            os.kill(stack.running["web"].pid, signal.SIGTERM)
+            stack.running["web"].popen.wait(timeout=60)
+            took = time.monotonic() - began
+        assert took < 8 * slow[0]
     for one in deaf:
         one.close()
     source.close()
