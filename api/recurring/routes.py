@@ -92,7 +92,7 @@ def get_recurring(query: dict[str, Any], recurring_id: str) -> Response:
 @blueprint.put("/recurring/<id:recurring_id>")
 @requires("dispatch")
 @blueprint.arguments(_QUERY, location="query")
-@blueprint.arguments(_BODY, example=examples.CHANGE)
+@blueprint.arguments(_BODY, example=examples.CHANGE, required=False)
 @blueprint.answers(
     200, shapes.Recurring(), example=examples.ONE, words="It is changed.", fails=(404, 422), takes_body=True
 )
