@@ -235,7 +235,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
         peer = caller(req, addr)
         if not req.path.endswith(AT_ONCE):
             who = self._who(req, peer)
-            if (sock.beyond or self.turns.of(who) >= QUEUED) and not req.path.endswith(MAYBE_URGENT):
+            urgent = req.method == "POST" and req.path.endswith(MAYBE_URGENT)
+            if (sock.beyond or self.turns.of(who) >= QUEUED) and not urgent:
                 util.write_error(sock, 503, "", "More is being asked than can be done soon; try again in a moment.")
                 raise StopIteration
             begun = time.monotonic()

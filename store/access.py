@@ -279,14 +279,18 @@ def key_name(db: Connection, key_id: str) -> str | None:
     return db.scalar(sa.select(api_keys.c.name).where(api_keys.c.id == key_id))
 
 
-def keys_called(db: Connection, name: str, most: int) -> list[Row]:
-    """Keys with this id or name, of any workspace, valid ones first.
+def keys_called(db: Connection, name: str, workspace_id: str, most: int) -> list[Row]:
+    """The key with this id, or the keys of a workspace with this name, valid ones first.
 
     Revoked ones, too; of one name at most ``most``.
     """
     columns = (api_keys.c.revoked_at, api_keys.c.expires_at)
     by_id: list[Row] = list(db.execute(sa.select(*columns).where(api_keys.c.id == name)))
-    by_name = sa.select(*columns).where(api_keys.c.name == name).order_by(api_keys.c.revoked_at.is_not(None))
+    by_name = (
+        sa.select(*columns)
+        .where(api_keys.c.name == name, api_keys.c.workspace_id == workspace_id)
+        .order_by(api_keys.c.revoked_at.is_not(None))
+    )
     return by_id or list(db.execute(by_name.limit(most)))
 
 

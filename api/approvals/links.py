@@ -173,6 +173,6 @@ def _known(namespace: str, tenant: str, approval_id: str, decision: str) -> Know
         raise Gone("The link has expired.")
     if found.status != approvals.PENDING:
         raise Gone(f"It is decided already: it is {found.status}.")
-    if voting.is_revoked(recipient):
+    if voting.is_revoked(recipient, found.workspace_id):
         raise Gone("The link is no good any more: the key or the user to which it was given was revoked.")
     return Known(found, recipient, link.expires_at)

@@ -91,7 +91,8 @@ class Client:
         with self._lock:
             self._place = place
             for message in messages:
-                if self._skipped or len(self._waiting) >= MOST_WAITING:
+                last = message.ends and self.wanted.run_id is not None  # without it the stream would never end
+                if not last and (self._skipped or len(self._waiting) >= MOST_WAITING):
                     self._skipped += 1
                 else:
                     self._waiting.append(message)

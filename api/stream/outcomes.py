@@ -14,6 +14,7 @@ from gateway.outcomes import (
     Executed,
     Failed,
     Grouped,
+    Muted,
     Outcome,
     Rerouted,
     Response,
@@ -82,6 +83,11 @@ def _suppressed(record: Seen) -> Outcome:
     return Suppressed(str(record.row.rule or ""), _reason(record), denied=denied)
 
 
+def _muted(record: Seen) -> Outcome:
+    interval = record.details.get("interval") or (record.gate.interval if record.gate is not None else None)
+    return Muted(str(interval or ""), str(_reason(record) or ""), record.row.rule)
+
+
 def _reason(record: Seen) -> str | None:
     return record.details.get("reason") or (record.gate.reason if record.gate is not None else None)
 
@@ -145,6 +151,7 @@ _MADE = {
     "executed": lambda record: Executed(_NOTHING),  # noqa: ARG005 - as the others are called
     "rerouted": _rerouted,
     "suppressed": _suppressed,
+    "muted": _muted,
     "silenced": _silenced,
     "deduplicated": _deduplicated,
     "throttled": _throttled,

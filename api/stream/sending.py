@@ -84,7 +84,7 @@ class Sending:
             if found is None:
                 return
             yield from self._in_parts(found)
-            if self._is_end(found.messages):
+            if self._is_end(found.messages) or not self._may_go_on():
                 return
             start = Start(max(found.place, self.joined))
             if turn == ROUNDS - 1 or not self.client.skips():  # else sending took so long that it has missed more
@@ -96,13 +96,15 @@ class Sending:
         if found.skipped or not found.exact:
             yield lagged(found.skipped, exact=found.exact)
         for first in range(0, len(found.messages), PART):
+            if not self._may_go_on():
+                return
             yield self._joined(found.messages[first : first + PART])
 
     def _live(self, place: Position) -> Iterator[bytes]:
         """What comes; nothing up to ``place``, which the client has had."""
         while self.client.goes_on():
             taken = self.client.take(ALIVE / 3)
-            if not self.client.goes_on() or not self._is_allowed():
+            if not self._may_go_on():
                 return
             messages = [message for message in taken.messages if message.position > place]
             if messages or taken.skipped:
@@ -121,6 +123,9 @@ class Sending:
 
     def _is_end(self, messages: list[Message]) -> bool:
         return self.client.wanted.run_id is not None and any(message.ends for message in messages)
+
+    def _may_go_on(self) -> bool:
+        return self.client.goes_on() and self._is_allowed()
 
     def _is_allowed(self) -> bool:
         """Whether the caller may still read what it was allowed to read at the beginning."""

@@ -50,7 +50,8 @@ def check(calendar: Any, pointer: str, faults: Faults) -> None:
     if not is_line(calendar.get("name"), MAX_NAME_CHARACTERS) or "/" in str(calendar.get("name")):
         words = f"a calendar needs a name of 1 to {MAX_NAME_CHARACTERS} printable characters without '/'"
         faults.add(below(pointer, "name"), words)
-    if not is_text(calendar.get("description") or "", MAX_DESCRIPTION_CHARACTERS):
+    description = calendar.get("description")
+    if description is not None and not is_text(description, MAX_DESCRIPTION_CHARACTERS):
         words = f"must be text of at most {MAX_DESCRIPTION_CHARACTERS} characters"
         faults.add(below(pointer, "description"), words)
     intervals, place = calendar.get("time_intervals"), below(pointer, "time_intervals")

@@ -9,6 +9,7 @@ import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from playbooks.definitions.schedules import next_time
 
@@ -93,6 +94,7 @@ class Times:
 @functools.lru_cache(maxsize=4096)
 def _next(cron: str, timezone: str, after: int) -> int | None:
     """Many have the same schedule."""
+    ZoneInfo(timezone)  # a file that cannot be read just now is no end of the schedule
     try:
         return next_time(cron, timezone, after)
     except (OverflowError, ValueError, OSError):  # beyond the calendar
@@ -128,13 +130,13 @@ def planned(times: Times, first: int, now: int, catch_up: str, closed: Closed) -
         if not looked_at and times.fires(at) > now:
             next_at = at  # its jitter is not over
             continue
-        if looked_at >= MOST_CAUGHT_UP or (due and catch_up != ALL):
-            break
         late = now - times.fires(at) >= ON_TIME
+        if looked_at >= MOST_CAUGHT_UP or (late and due and catch_up != ALL):
+            break
         if catch_up == SKIP and late:
             break
         oldest = at
-        if (name := closed(at)) is not None:
+        if (name := closed(at) or closed(now)) is not None:
             left_out.append((at, name))
         else:
             due.append(at)

@@ -53,15 +53,18 @@ def authenticate(db: Connection, token: str) -> Caller | None:
     )
 
 
-def is_gone(db: Connection, name: str) -> bool:
+def is_gone(db: Connection, name: str, workspace_id: str) -> bool:
     """Whether this is the name of a user who may not sign in, or of keys that are all revoked or have expired.
 
-    What is the name of neither, as an address is, is not gone; ``user:NAME`` is always that of a user.
+    What is the name of neither, as an address is, is not gone; ``user:NAME`` is always that of a user. A bare name is
+    that of a user or of keys of the workspace: what others call theirs says nothing.
     """
     user = users.get(db, name.removeprefix(access.USER))
-    if user is not None or name.startswith(access.USER):
+    if name.startswith(access.USER):
         return user is None or user.disabled_at is not None
-    keys, now = access.keys_called(db, name, _MOST_KEYS), now_ms()
+    if user is not None and user.workspace_id == workspace_id:
+        return user.disabled_at is not None
+    keys, now = access.keys_called(db, name, workspace_id, _MOST_KEYS), now_ms()
     return bool(keys) and all(
         key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now) for key in keys
     )

@@ -122,7 +122,9 @@ def prepared(row: Row, asked: Row, reply: str | None) -> Onward:
     done = {gate.approved["rule"], *gate.approved.get("before", ()), *gate.counted}
     found = {**_wanted(before), **questions.asking(decision.verdict)}
     asks = {rule: effect for rule, effect in found.items() if rule not in done}
-    left = tuple(check for check in decision.verdict.checks if check.rule not in done)
+    # an account without either is of an earlier release, which had made all checks before it asked
+    asked_first = bool(before.wanted or before.counted)
+    left = tuple(check for check in decision.verdict.checks if check.rule not in done) if asked_first else ()
     limits = {check.rule for check in left}
     always = [rule for rule in asks if rule not in limits]
     gate = replace(gate, wanted=list(dict.fromkeys((*gate.wanted, *asks))))

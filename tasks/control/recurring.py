@@ -120,6 +120,7 @@ def resume(recurring_id: str, caller: Caller) -> Row:
     def new(row: Row) -> Mapping[str, Any]:
         if row.enabled:
             raise Conflict("It is not paused.", code="not_paused")
+        targets.require(caller, row.workspace_id, row.namespace, row._asdict())
         return {**_GOES_ON, "failures": 0, **next_time(_seen(row), db.now_ms())}
 
     return _switched(recurring_id, caller, "recurring.resumed", new)

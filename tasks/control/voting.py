@@ -125,12 +125,12 @@ def _is_requester(voter: Voter, requester: str) -> bool:
     return voter.via == LINK and voter.name in _names(requester)
 
 
-def is_revoked(recipient: str | None) -> bool:
-    """Whether the key or the user to which a link was given may not decide any more.
+def is_revoked(recipient: str | None, workspace_id: str) -> bool:
+    """Whether the key or the user of a workspace to which a link was given may not decide any more.
 
     An address or a channel is neither.
     """
-    return recipient is not None and bool(db.read_one(known.is_gone, recipient))
+    return recipient is not None and bool(db.read_one(known.is_gone, recipient, workspace_id))
 
 
 def note_refusal(

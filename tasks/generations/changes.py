@@ -27,7 +27,7 @@ from store.engine import db
 from store.engine.db import Connection
 from store.gateway import configurations, news, providers
 from store.gateway.configurations import NewGeneration, Standing
-from store.recurring import calendars
+from store.recurring import calendars, schedules
 from store.sealing import subkeys
 from tasks.generations import files, follow, lifted, revisions, unknown
 from tasks.generations.files import Texts
@@ -157,7 +157,7 @@ def _calendars_made() -> list[str]:
 
 
 def _refuse_without_calendars(connection: Connection, made: Generation) -> None:
-    """Refuse a generation whose rules name a calendar that was deleted since, or that has one that was made since.
+    """Refuse a generation without a calendar that rules or recurring actions name, or with one that was made since.
 
     Raises:
         Conflict: as it is.
@@ -166,6 +166,11 @@ def _refuse_without_calendars(connection: Connection, made: Generation) -> None:
     for name, rule in made.calendars_used().items():
         if name not in made.time_intervals and name not in named:
             raise Conflict(f"The rule {rule!r} names the calendar {name!r}, which is gone.", code="calendar_missing")
+    for row in schedules.using_calendars(connection):
+        for name in json.loads(row.skip_during):
+            if name not in made.time_intervals and name not in named:
+                text = f"The recurring action {row.id} rests during the calendar {name!r}, which is gone."
+                raise Conflict(text, code="calendar_missing")
     for name in sorted(named & made.time_intervals.keys()):
         text = f"A request has made a calendar {name!r}, which the configuration has, too: delete that one first."
         raise Conflict(text, code="calendar_exists")

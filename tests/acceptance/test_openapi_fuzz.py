@@ -36,7 +36,7 @@ fail-on = ["missing_auth", "rate_limited"]  # a run with only 401 and 429 has te
 
 [[operations]]
 include-operation-id = ["cancelExecution", "approveExecution", "rejectExecution"]
-parameters."path.execution_id" = {{ dictionary = "waiting", probability = 0.5 }}
+parameters."path.execution_id" = {{ dictionary = "waiting", probability = 0.9 }}
 
 [[operations]]
 include-operation-id = ["getApproval", "approveApproval", "rejectApproval"]
@@ -262,7 +262,7 @@ def _forgive_wrong_keys(stack: Stack) -> None:
 def _executions(stack: Stack) -> dict[str, list[str]]:
     """Make executions to approve, reject and cancel, and some that have ended."""
     asks = stack.api.create_action(type="approval", executor="approval", config={})
-    ids = [stack.api.trigger(asks) for _ in range(24)]
+    ids = [stack.api.trigger(asks) for _ in range(44)]
     for execution_id in ids:
         stack.api.in_status(execution_id, "waiting")
     for execution_id in ids[-4:]:  # the newest, which lists show first: readers need not wait for news of them

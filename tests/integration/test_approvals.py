@@ -220,6 +220,9 @@ def test_a_link_decides_nothing_once_its_recipient_is_revoked(door: Door) -> Non
         for method in ("GET", "POST"):
             assert follow(door, approval_links.url(row, signing.REJECT, recipient), method).status_code == 410
     assert approval(row.id).status == "pending"
+    foreign = {"name": "sam@example.org", "role": "viewer"}
+    made = door.call("POST", "/api/keys", door.key(workspace="foe"), json=foreign).json["data"]["id"]
+    assert door.call("DELETE", f"/api/keys/{made}", door.key(workspace="foe")).status_code == 204  # says nothing here
     assert follow(door, approval_links.url(row, signing.REJECT, "sam@example.org")).status_code == 200
 
 

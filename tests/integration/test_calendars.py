@@ -185,9 +185,10 @@ def test_a_schedule_rests_during_a_calendar(door: Door) -> None:
         assert door.call("GET", path).json["skip_during"] == ["sundays", "nights"]
         refused = assert_problem(door.call("DELETE", "/v1/time-intervals/sundays"), 409)
         assert made["id"] in refused["detail"]
+        clock.shift(3660)
         for _ in range(3):
-            clock.shift(24 * 3600)
             recurring.fire_due(TimeSlice())
+            clock.shift(24 * 3600)
         history = door.call("GET", f"{path}/history").json["firings"]
         assert [(one["execution_time"][:10], one["outcome"]) for one in history] == [
             ("2026-11-23", "accepted"),

@@ -122,6 +122,23 @@ def test_a_dispatch_goes_out_at_each_time(soc: Door, clock: Any) -> None:
     assert len(made()) == 2
 
 
+def test_a_schedule_is_no_way_around_an_approval(soc: Door, clock: Any) -> None:
+    """What a rule would ask about as a dispatch or a trigger is refused, by its schedule and by a backfill."""
+    action = soc.create(name="Look")["id"]
+    sent = create(soc)
+    acted = create(soc, target={"action": action, "parameters": {}})
+    rules(rule("ask", "require_approval"))
+    clock.shift(HOUR)
+    fire()
+    asked = {"start": "2026-11-22T09:30:00Z", "end": "2026-11-22T10:30:00Z"}
+    for one in (sent, acted):
+        answer = soc.call("POST", f"/v1/recurring/{one}/backfill", json=asked).json
+        assert (answer["accepted"], answer["results"][0]["error"]["code"]) == (0, "approval_needed")
+        refused = {(row["outcome"], json.loads(row["reason"])["code"]) for row in history(soc, one)}
+        assert refused == {("refused", "approval_needed")}
+    assert made() == []
+
+
 def test_an_action_is_carried_out(soc: Door, clock: Any) -> None:
     """An execution like that of a trigger, whose record has the namespace and the origin ``recurring``."""
     action = soc.create(name="Look")["id"]

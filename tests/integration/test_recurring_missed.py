@@ -177,6 +177,17 @@ def test_while_an_earlier_one_goes_on(soc: Door, clock: Any) -> None:
     assert statuses("skip")[0] == "pending"
 
 
+def test_one_that_a_rule_stops_takes_no_place(soc: Door, clock: Any) -> None:
+    """With ``cancel_other`` the earlier one goes on where the new one does not go out."""
+    one = create(soc, overlap="cancel_other")
+    clock.shift(HOUR)
+    fire()
+    force.put(force.rule("quiet", "suppress"), revisions={"drill": force.provider("drill", kind="mock")})
+    clock.shift(HOUR)
+    fire()
+    assert [row["status"] for row in history(soc, one)][1] == "pending"
+
+
 def test_a_run_that_goes_on_is_cancelled_with_its_steps(soc: Door, clock: Any) -> None:
     """Of a playbook the run is what goes on."""
     playbook = soc.create_playbook(steps=[{"id": "ask", "type": "approval"}])["id"]

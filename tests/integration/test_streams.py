@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from api.stream import follow, missed, places, sending, types
 from api.stream.follow import MOST_WAITING, Client, Reader
-from api.stream.message import Wanted
+from api.stream.message import Message, Wanted
 from config.settings import settings
 from gateway.grants import Grant
 from store import audit, redis
@@ -21,6 +21,7 @@ from store.records.notes import Note
 from store.streams import ids
 from store.streams import places as counted
 from store.streams.ids import Mark
+from store.trail import Position
 from tasks.clock.duty import TimeSlice
 from tasks.clock.gateway import timeouts
 from tests.support import dispatching, runs
@@ -262,6 +263,27 @@ def test_a_client_that_does_not_keep_up_is_told_how_much_it_has_missed(database:
     assert reader.drain(20)
 
 
+def test_the_end_of_a_run_is_never_left_out() -> None:
+    """A client of a run's stream that does not keep up has the end all the same, and with it the end of the stream."""
+    said = [
+        Message(
+            type="run_changed",
+            position=Position(number),
+            number=number,
+            at=0,
+            tenant="default",
+            run_id="run",
+            ends=number == 300,
+            members={},
+        )
+        for number in range(301)
+    ]
+    client = Client(Wanted(types=frozenset(types.OF_RUN), grants=(), run_id="run"), "key", None)
+    client.put(said, Position(300))
+    taken = client.take(1)
+    assert ([message.number for message in taken.messages], taken.skipped) == ([*range(MOST_WAITING), 300], 44)
+
+
 def test_nothing_is_read_without_clients(door: Door) -> None:
     """The reader begins with the first client, and ends after the last."""
     reader = door.app.extensions["tocsin.streams"]
@@ -318,6 +340,27 @@ def test_a_stream_ends_with_the_key(door: Door, monkeypatch: pytest.MonkeyPatch)
         stays.wait(1)
         monkeypatch.setattr(follow, "LOOK", 0.02)
     assert PASSWORD
+
+
+def test_a_revoked_key_reads_no_more_of_what_it_missed(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller is looked up again before each part of a gap."""
+    monkeypatch.setattr(sending, "CHECK", 0.0)
+    monkeypatch.setattr(sending, "PART", 1)
+    with listen(door) as stream:
+        eventually(lambda: stream.last_id, 10, "the beginning has come")
+    note(*(f"gap-{number}" for number in range(5)), at_once=True)
+    key = door.key("operator")
+
+    def revoked(messages: list[Message], *_: Any) -> bytes:
+        if door.call("DELETE", f"/api/keys/{key.split('_')[1]}").status_code == 204:
+            parts.extend(messages)
+        return b""
+
+    parts: list[Message] = []
+    monkeypatch.setattr(sending.Sending, "_joined", lambda _self, messages: revoked(messages))
+    with listen(door, key, last_id=stream.last_id) as again:
+        assert again.is_over.wait(20)
+    assert len(parts) == 1
 
 
 def test_a_key_that_expires_ends_its_stream(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from store.engine.db import Connection, Row
 from store.engine.rest import Rests
 from store.records import recurring as found
 from store.recurring import firings, schedules
-from store.recurring.firings import MISSED, REFUSED, SKIPPED
+from store.recurring.firings import ACCEPTED, MISSED, REFUSED, SKIPPED
 from tasks.clock.duty import TimeSlice
 from tasks.control import cancel
 from tasks.control.cancel import Cancelled
@@ -35,10 +35,15 @@ from tasks.intake.recurring.bundles import Afterwards, Bundle, InternalError, Ma
 
 #: rows that are read at once, and times in one transaction
 BATCH = 200
+#: characters of a payload that count for one time more
+_LARGE = 16_384
 #: firings in a row that could not be accepted, after which it is paused
 MOST_FAILURES = 3
 #: when the times of a row are looked for again that could not be found, ms
 AGAIN = 3_600_000
+
+#: what became of one that goes out, at once or later
+_GOES_OUT = {ACCEPTED, "chain_started", "scheduled", "rerouted"}
 
 log = logs.logger(__name__)
 
@@ -74,15 +79,16 @@ class _Due:
 
 
 def _bites(rows: Sequence[Row], now: int) -> Iterator[list[_Due]]:
-    """The rows in parts of about ``BATCH`` times."""
+    """The rows in parts of about ``BATCH`` times; those of large payloads count for several."""
     bite, number = list[_Due](), 0
     for row in rows:
         due = _due(row, now)
-        if bite and number + len(due.plan.due) > BATCH:
+        weight = len(due.plan.due) * (1 + len(row.payload) // _LARGE)
+        if bite and number + weight > BATCH:
             yield bite
             bite, number = [], 0
         bite.append(due)
-        number += len(due.plan.due)
+        number += weight
     if bite:
         yield bite
 
@@ -182,6 +188,7 @@ class _Turn:
         self.last: tuple[int, str, str | None] | None = None
         self.refused: list[tuple[int, CallerError]] = []
         self.others: list[Row] = []
+        self.goes_out = False
         if self.plan.missed is not None and (self.row.id, self.plan.missed[0]) not in before:
             first, last = self.plan.missed
             self._put(first, MISSED, missed_to=last)
@@ -220,12 +227,13 @@ class _Turn:
         """Note what was accepted."""
         for place, at in self.wanted.items():
             this = made[place]
+            self.goes_out = self.goes_out or this.outcome in _GOES_OUT
             self._put(at, this.outcome, execution_id=this.execution_id)
             self.failures, self.error = 0, None
 
     def cancel(self, connection: Connection) -> Cancelled:
-        """Cancel the earlier ones for which this one takes the place."""
-        return cancel.in_place(connection, self.others, audit.SYSTEM) if self.wanted else Cancelled()
+        """Cancel the earlier ones whose place this one takes; one that a rule has stopped takes none."""
+        return cancel.in_place(connection, self.others, audit.SYSTEM) if self.goes_out else Cancelled()
 
     def _refuse(self, at: int, refusal: CallerError) -> None:
         details = "; ".join(f"{one.pointer}: {one.detail}" for one in refusal.problems[:5])

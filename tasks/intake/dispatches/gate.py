@@ -120,7 +120,7 @@ def prepared(providers: Providers, asked: Asked) -> Ready:
     revision = providers.revision(this.tenant, this.provider)
     tenants.workspace_for(asked.caller, this.tenant)
     shown = _shown(revision, this.payload)
-    decision = _judged(asked, shown)
+    decision = judged(asked, shown)
     if decision is None:
         row, gate = row_of(asked, this.provider, revision, this.payload), _gate(asked)
         return Ready(asked=asked, verdict=ALLOWED, gate=gate, row=_with(row, gate))
@@ -174,7 +174,7 @@ def foretold(asked: Asked) -> DryRun:
     """
     providers, this = Providers(), asked.dispatch
     revision = providers.revision(this.tenant, this.provider)
-    decision = _judged(asked, _shown(revision, this.payload))
+    decision = judged(asked, _shown(revision, this.payload))
     verdict = ALLOWED if decision is None else decision.verdict
     provider = this.provider
     if isinstance(verdict.effect, Reroute):
@@ -286,7 +286,8 @@ def _rerouted(
         raise Unprocessable(text, problems=refusal.problems) from refusal
 
 
-def _judged(asked: Asked, shown: dict[str, Any]) -> Decision | None:
+def judged(asked: Asked, shown: dict[str, Any]) -> Decision | None:
+    """What the rules say of a dispatch whose payload they see as ``shown``."""
     this = asked.dispatch
     key: Key = (asked.origin, this.namespace, this.tenant, this.provider, this.action_type)
     return judge.judge(

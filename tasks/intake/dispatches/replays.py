@@ -20,7 +20,7 @@ from gateway.facts import Attempted, of_trigger, trigger_key
 from gateway.outcomes import DryRun, Outcome
 from gateway.requests import Dispatch
 from gateway.rules.decide import ALLOWED
-from gateway.verdicts import Reroute, Silenced
+from gateway.verdicts import Muted, Reroute, Silenced
 from playbooks.credentials import MASK
 from playbooks.definitions import parameters
 from playbooks.states import Kind
@@ -301,4 +301,5 @@ def _foretold(request: DispatchRequest) -> DryRun:
     decision = judge(key, lambda: of_trigger(definition, request.action_id, attempted))
     verdict = ALLOWED if decision is None else decision.verdict
     by = verdict.effect.target_provider if isinstance(verdict.effect, Reroute) else key[3]
-    return DryRun(verdict.kind if verdict.quiet is None else Silenced.kind, verdict.rule, by)
+    kept = Muted.kind if isinstance(verdict.effect, Muted) else verdict.kind
+    return DryRun(kept if verdict.quiet is None else Silenced.kind, verdict.rule, by)

@@ -36,6 +36,7 @@ from tasks.intake.dispatches import batch as batches
 from tasks.intake.dispatches.batch import Batch, Taken
 from tasks.intake.dispatches.rows import Asked, system
 from tasks.intake.firings import Stopped
+from tasks.intake.recurring import unattended
 from tasks.intake.run_start import RunRequest
 from tasks.messages import publisher
 from tasks.messages.backlog import backlog
@@ -197,7 +198,9 @@ def prepare(occasions: Sequence[Occasion]) -> Bundle:
     for place, one in enumerate(occasions):
         try:
             if one.row.target == DISPATCH:
-                asked.append(_asked(one))
+                this = _asked(one)
+                unattended.check_dispatch(this)
+                asked.append(this)
                 bundle.dispatches[place] = len(asked) - 1
             elif one.row.target == ACTION:
                 bundle.actions[place] = _prepared_action(one)
@@ -259,7 +262,7 @@ def _asked(occasion: Occasion) -> Asked:
 
 def _labels(row: Row) -> dict[str, str]:
     labels: dict[str, str] = json.loads(row.labels)
-    return {LABEL: row.id, **labels}
+    return {**labels, LABEL: row.id}
 
 
 def _cause(row: Row) -> Cause:
@@ -275,6 +278,7 @@ def _prepared_action(occasion: Occasion) -> ReadyExecution:
         target=row.asset,
         cause=_cause(row),
     )
+    unattended.check_trigger(request)
     ready = triggers.prepared(request)
     again_at = backlog.again_at(ready.row["queue"], ready.row["created_at"])
     return ready._replace(row={**ready.row, "due_at": again_at})
