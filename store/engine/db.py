@@ -141,6 +141,11 @@ def engine() -> sa.Engine:
     return _database().engine
 
 
+def is_sqlite() -> bool:
+    """Whether the database is SQLite: reads are calls within the process, and one process writes at a time."""
+    return _database().is_sqlite
+
+
 def load_driver() -> None:
     """Import the driver of the configured database, without connecting.
 

@@ -229,7 +229,7 @@ def oldest() -> float:
 
 
 def _commit(change: Change, *, single: bool, at: str) -> Any:
-    if db.engine().dialect.name == "sqlite":
+    if db.is_sqlite():
         return _here.in_turn.commit(change, at)
     if single:
         return _here.at_once.commit(change, at)

@@ -86,7 +86,7 @@ def read_one(query: Callable[Concatenate[Connection, Given], Found], *args: Give
     Raises:
         Unavailable: the database cannot be reached.
     """
-    if db.engine().dialect.name == "sqlite":
+    if db.is_sqlite():
         return db.read_one(query, *args, **more)
     key = (query, args, tuple(sorted(more.items())))
     return _reads.read(key, lambda: db.read_one(query, *args, **more))

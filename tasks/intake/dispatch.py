@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from config.errors import Conflict, Unprocessable
 from gateway import gate_column
-from gateway.facts import TRIGGER, Attempted, Cause, trigger_key
+from gateway.facts import TRIGGER, Attempted, Cause, Key, of_trigger, trigger_key
 from gateway.gate_column import Gate
 from gateway.rules.written import NEVER_ASKED
 from playbooks.definitions import parameters
@@ -36,7 +36,8 @@ from tasks.messages import publisher
 from tasks.messages.backlog import backlog
 from tasks.messages.model import TaskMessage
 from tasks.messages.routing import URGENT, queue_of
-from tasks.policy import checks
+from tasks.policy import checks, judge
+from tasks.policy.judge import Decision
 from tasks.secrets.redact import masked
 from tasks.secrets.sealing import seal_parameters
 
@@ -286,3 +287,20 @@ def _earlier(connection: db.Connection, request: DispatchRequest) -> AcceptedExe
         status=decided.status if decided is not None else Status.PENDING,
         gate=decided.gate if decided is not None else None,
     )
+
+
+def judged(request: DispatchRequest) -> tuple[Key, Decision | None]:
+    """The key of a trigger, and what the rules say of it; nothing is accepted, and no state is touched.
+
+    Raises:
+        NotFound: no such action. Unavailable: the database is away.
+    """
+    workspace_id = request.caller.workspace_id
+    head = db.read_one(actions.head, workspace_id, request.action_id)
+    definition = revisions.action(head.revision_id).definition
+    values, problems = parameters.resolve(definition["parameters"], request.parameters)  # defaults are read, too
+    given = request.parameters if problems else values
+    shown = masked(given, parameters.secret_names(definition["parameters"]))
+    attempted = Attempted(workspace_id, db.now_ms(), shown, request.target, request.caller.key_id)
+    key = trigger_key(definition, request.action_id, workspace_id)
+    return key, judge.judge(key, lambda: of_trigger(definition, request.action_id, attempted))

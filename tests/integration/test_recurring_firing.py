@@ -124,10 +124,12 @@ def test_a_dispatch_goes_out_at_each_time(soc: Door, clock: Any) -> None:
 
 def test_a_schedule_is_no_way_around_an_approval(soc: Door, clock: Any) -> None:
     """What a rule would ask about as a dispatch or a trigger is refused, by its schedule and by a backfill."""
-    action = soc.create(name="Look")["id"]
+    declared = [{"name": "zone", "type": "string", "default": "dmz"}]
+    action = soc.create(name="Look", parameters=declared)["id"]
     sent = create(soc)
     acted = create(soc, target={"action": action, "parameters": {}})
-    rules(rule("ask", "require_approval"))
+    ask = {"any": [{"field": "action.payload.zone", "eq": "dmz"}, {"field": "action.payload.to", "eq": "soc"}]}
+    rules(rule("ask", "require_approval", ask))
     clock.shift(HOUR)
     fire()
     asked = {"start": "2026-11-22T09:30:00Z", "end": "2026-11-22T10:30:00Z"}

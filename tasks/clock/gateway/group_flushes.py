@@ -22,8 +22,7 @@ def flush_due(time_slice: TimeSlice) -> int:
     Raises:
         Unavailable: the database is away; the rest is left to the next tick.
     """
-    alone = db.engine().dialect.name == "sqlite"  # one writer at a time
-    bite, pause = (_BITE, _PAUSE) if alone else (_BITE_OF_ROWS, _PAUSE_OF_ROWS)
+    bite, pause = (_BITE, _PAUSE) if db.is_sqlite() else (_BITE_OF_ROWS, _PAUSE_OF_ROWS)
     flushed, rests = 0, Rests(pause)
     while not time_slice.is_over():
         number = summaries.flush_due(limit=bite, rests=rests)

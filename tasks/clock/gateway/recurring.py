@@ -16,6 +16,7 @@ from typing import Any
 
 from config import logs
 from config.errors import CallerError, Unavailable
+from gateway.outcomes import ChainStarted, Rerouted, Scheduled
 from gateway.recurring import written
 from gateway.recurring.times import Plan, planned
 from gateway.recurring.written import ALLOW_ALL, CANCEL_OTHER
@@ -43,7 +44,7 @@ MOST_FAILURES = 3
 AGAIN = 3_600_000
 
 #: what became of one that goes out, at once or later
-_GOES_OUT = {ACCEPTED, "chain_started", "scheduled", "rerouted"}
+_GOES_OUT = {ACCEPTED, ChainStarted.name, Scheduled.name, Rerouted.name}
 
 log = logs.logger(__name__)
 

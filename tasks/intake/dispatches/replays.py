@@ -16,7 +16,6 @@ from config.errors import CallerError, Forbidden, Problem, Unavailable, Unproces
 from config.pointers import step
 from config.types import Json
 from gateway import kept_members
-from gateway.facts import Attempted, of_trigger, trigger_key
 from gateway.outcomes import DryRun, Outcome
 from gateway.requests import Dispatch
 from gateway.rules.decide import ALLOWED
@@ -25,7 +24,6 @@ from playbooks.credentials import MASK
 from playbooks.definitions import parameters
 from playbooks.states import Kind
 from store.access import Caller
-from store.definitions import actions
 from store.engine import db
 from store.engine.db import Row
 from store.executions import results, transitions
@@ -40,8 +38,6 @@ from tasks.intake.dispatches.batch import Taken
 from tasks.intake.dispatches.gate import foretold
 from tasks.intake.dispatches.rows import Asked
 from tasks.intake.idempotency import Replay
-from tasks.policy.judge import judge
-from tasks.secrets.redact import masked
 
 #: records that are read and accepted together: a body may have a MiB
 BITE = 16
@@ -292,13 +288,7 @@ def _foretold(request: DispatchRequest) -> DryRun:
     Raises:
         NotFound: the action is gone. Unavailable: the database is away.
     """
-    workspace_id = request.caller.workspace_id
-    head = db.read_one(actions.head, workspace_id, request.action_id)
-    definition = revisions.action(head.revision_id).definition
-    shown = masked(request.parameters, parameters.secret_names(definition["parameters"]))
-    attempted = Attempted(workspace_id, db.now_ms(), shown, request.target, request.caller.key_id)
-    key = trigger_key(definition, request.action_id, workspace_id)
-    decision = judge(key, lambda: of_trigger(definition, request.action_id, attempted))
+    key, decision = triggers.judged(request)
     verdict = ALLOWED if decision is None else decision.verdict
     by = verdict.effect.target_provider if isinstance(verdict.effect, Reroute) else key[3]
     kept = Muted.kind if isinstance(verdict.effect, Muted) else verdict.kind

@@ -8,18 +8,12 @@ around the question that its maker would be asked.
 from dataclasses import replace
 
 from config.errors import Conflict
-from gateway.facts import Attempted, of_trigger, trigger_key
 from gateway.verdicts import RequireApproval
-from playbooks.definitions import parameters
-from store.definitions import actions
-from store.engine import db
-from tasks.definitions import revisions
+from tasks.intake import dispatch as triggers
 from tasks.intake.dispatch import DispatchRequest
 from tasks.intake.dispatches.gate import judged
 from tasks.intake.dispatches.rows import Asked
-from tasks.policy import judge
 from tasks.policy.judge import Decision
-from tasks.secrets.redact import masked
 
 
 def check_dispatch(asked: Asked) -> None:
@@ -37,13 +31,8 @@ def check_trigger(request: DispatchRequest) -> None:
     Raises:
         NotFound: the action is gone. Conflict: a rule wants an approval. Unavailable.
     """
-    workspace_id = request.caller.workspace_id
-    head = db.read_one(actions.head, workspace_id, request.action_id)
-    definition = revisions.action(head.revision_id).definition
-    shown = masked(request.parameters, parameters.secret_names(definition["parameters"]))
-    attempted = Attempted(workspace_id, db.now_ms(), shown, request.target, request.caller.key_id)
-    key = trigger_key(definition, request.action_id, workspace_id)
-    _refuse(judge.judge(key, lambda: of_trigger(definition, request.action_id, attempted)))
+    _, decision = triggers.judged(request)
+    _refuse(decision)
 
 
 def _refuse(decision: Decision | None) -> None:
