@@ -90,7 +90,7 @@ class Gate:
 
     def text(self) -> str:
         """The column's text."""
-        return _encode({name: value for name in _NAMES if (value := _plain(getattr(self, name)))})
+        return _encode({name: _plain(value) for name in _NAMES if (value := getattr(self, name))})
 
 
 _NAMES = tuple(one.name for one in fields(Gate))

@@ -68,10 +68,9 @@ class Dispatch:
 
         An execution stores them, and rules see them.
         """
-        found = {name: getattr(self, name) for name in _STORED}
-        return {name: value for name, value in found.items() if value is not None and value != {}} | {
-            "payload": self.payload
-        }
+        found = {name: value for name in _STORED if (value := getattr(self, name)) is not None and value != {}}
+        found["payload"] = self.payload  # it may be empty
+        return found
 
 
 _STORED = (*_NAMES, "payload", "labels", "id", "status", "fingerprint", "dedup_key", "starts_at", "ends_at")

@@ -3,6 +3,7 @@
 The library's own texts appear in no answer: ``worded`` has ours for each of them, in this one place.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
@@ -16,6 +17,8 @@ from expressions.suggestions import did_you_mean, nearest
 UNKNOWN = "Unknown field."
 #: unknown members that get a suggestion, which takes some milliseconds, and characters of a name that are shown
 _SUGGESTED, _SHOWN_CHARACTERS = 20, 64
+#: values that no handler can change for the next request
+_FIXED = (str, int, float, bool, tuple, frozenset, type(None))
 #: the library's text → ours
 _WORDS = {
     "Missing data for required field.": "is required",
@@ -53,6 +56,20 @@ class Schema(marshmallow.Schema):
 
     #: other words for members → the members that they mean
     SYNONYMS: ClassVar[Mapping[str, str]] = {}
+
+    @functools.cached_property
+    def of_nothing(self) -> Mapping[str, Any] | None:
+        """What it loads where nothing is given, such as no query: worked out once.
+
+        None where it must be asked each time: something is required, or a default is new each time.
+        """
+        if any(callable(field.load_default) for field in self.load_fields.values()):
+            return None
+        try:
+            loaded = self.load({})
+        except marshmallow.ValidationError:
+            return None
+        return loaded if all(isinstance(value, _FIXED) for value in loaded.values()) else None
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> Self:
         return self

@@ -18,6 +18,7 @@ from api.http import body, errors
 from api.http import schemas as http_schemas
 from api.http.base_schema import Schema
 from api.http.body import Parser
+from api.http.current_request import present
 
 View = Callable[..., Any]
 
@@ -165,6 +166,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         the names of its parameters.
         """
         documented: Callable[[View], View] = super().arguments(schema, location=location, **more)
+        if location == "query":
+            return functools.partial(_with_query, schema, documented)
         if location != "json":
             return documented
 
@@ -249,6 +252,19 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             return view
 
         return decorate
+
+
+def _with_query(schema: Schema, documented: Callable[[View], View], view: View) -> View:
+    """A handler that gets its query; the library is asked only where there is one."""
+    reading = documented(view)
+
+    @functools.wraps(reading)
+    def taking(*args: Any, **kwargs: Any) -> Any:
+        if not present().query_string and (members := schema.of_nothing) is not None:
+            return view(*args, {**members}, **kwargs)
+        return reading(*args, **kwargs)
+
+    return taking
 
 
 def notes(view: View, **more: Any) -> dict[str, Any]:
