@@ -39,6 +39,8 @@ BOUNDS = {
 }
 #: the numbers of records, by origin and outcome
 OUTCOMES = "outcomes"
+#: what is read of the trail; its details are most of it
+_COUNTED = trail.Reading("id", "workspace_id", "event", "subject", "outcome", "origin")
 _ENDS = {f"execution.{status}": str(status) for status in TERMINAL}
 _LOST = ("worker_lost", "attempts_exhausted")
 #: a transaction that stays open for longer holds up the readers of the trail, seconds; how often that is logged
@@ -101,7 +103,7 @@ def _bite() -> int:
     """Count some rows; returns their number, 0 if there are none or another worker was faster."""
     with db.read() as connection:
         before = trail.mark(connection, READER)
-        entries = texts.read(connection, lambda: trail.settled(connection, before, BITE))
+        entries = texts.read(connection, lambda: trail.settled(connection, before, BITE, _COUNTED))
         ended = outcomes.read(connection, [one.row.subject for one in entries if one.row.event in _ENDS])
     if not entries:
         return 0
@@ -137,7 +139,7 @@ class _Alike(NamedTuple):
 def tally(entries: Iterable[Entry], ended: dict[str, Any]) -> Counter[Series]:
     """What these rows of the trail add to the numbers."""
     numbers: Counter[Series] = Counter()
-    alike: Counter[_Alike] = Counter()
+    alike: Counter[tuple[Any, ...]] = Counter()  # of tuples: to name the members of each takes longer than to count
     recorded: Counter[tuple[str, ...]] = Counter()
     times = _Times()
     for entry in entries:
@@ -149,13 +151,13 @@ def tally(entries: Iterable[Entry], ended: dict[str, Any]) -> Counter[Series]:
         elif (status := _ENDS.get(row.event)) is not None:
             one = ended.get(row.subject) or _Forgotten(row.subject)
             of_action = one.action_id, one.attempt, one.lapses, one.error
-            alike[_Alike(row.workspace_id, status, one.kind, one.mode, *of_action)] += 1
+            alike[row.workspace_id, status, one.kind, one.mode, *of_action] += 1
             if one.action_id and one.started_at is not None:
                 times.add(one)
     for labels, number in recorded.items():
         numbers[Series(OUTCOMES, labels=labels)] += number
     for group, number in alike.items():
-        _end(numbers, group, number)
+        _end(numbers, _Alike(*group), number)
     times.tell(numbers)
     return numbers
 
@@ -195,27 +197,23 @@ class _Times:
     """How long executions waited and ran: by histogram, kind and bucket, and the sums."""
 
     def __init__(self) -> None:
-        self._buckets: Counter[tuple[str, str, int]] = Counter()
-        self._sums: Counter[tuple[str, str]] = Counter()
+        #: histogram, kind, milliseconds → how many: most are alike
+        self._counted: Counter[tuple[str, str, int]] = Counter()
 
     def add(self, one: Any) -> None:
         """Count an execution that was started."""
-        for name, took in (
-            ("queue_wait", one.started_at - one.created_at),
-            ("run_time", one.completed_at - one.started_at),
-        ):
-            took = max(0, took)  # noqa: PLW2901 - clocks differ by milliseconds
-            self._buckets[name, one.kind, bisect_left(BOUNDS[name], took)] += 1
-            self._sums[name, one.kind] += took
+        started, kind = one.started_at, one.kind
+        self._counted["queue_wait", kind, started - one.created_at] += 1
+        self._counted["run_time", kind, one.completed_at - started] += 1
 
     def tell(self, numbers: Counter[Series]) -> None:
         """Add what was counted to the numbers."""
-        for (name, kind, place), number in self._buckets.items():
+        for (name, kind, took), number in self._counted.items():
             bounds = BOUNDS[name]
+            place = bisect_left(bounds, took)
             bucket = str(bounds[place]) if place < len(bounds) else "+Inf"
             numbers[Series(name, labels=(str(kind), bucket))] += number
-        for (name, kind), took in self._sums.items():
-            numbers[Series(f"{name}_sum", labels=(str(kind),))] += took
+            numbers[Series(f"{name}_sum", labels=(str(kind),))] += max(0, took) * number  # clocks differ a little
 
 
 def _bounded(connection: Connection, numbers: Counter[Series]) -> Counter[Series]:
