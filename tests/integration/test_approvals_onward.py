@@ -254,7 +254,7 @@ def test_a_step_whose_fallback_is_new_is_asked_about_again(
 
     def question() -> Any:
         with contextlib.suppress(AssertionError):
-            drive(run_id)
+            drive(run_id, rounds=10)
         return pending(f"{run_id}.tell")
 
     decide(door, question().id)

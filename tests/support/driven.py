@@ -7,10 +7,10 @@ from tasks.entrypoints import runs
 ENDED = ("completed", "failed", "timeout", "cancelled", "skipped")
 
 
-def drive(run_id: str) -> str:
+def drive(run_id: str, rounds: int = 100) -> str:
     """Do what workers would do until the run ends or waits for a decision; returns its status."""
     table = transitions.executions
-    for _ in range(100):
+    for _ in range(rounds):
         with db.read() as connection:
             rows = connection.execute(table.select()).all()
         for row in rows:

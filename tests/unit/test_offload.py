@@ -85,14 +85,15 @@ def _is_gone(pid: int) -> bool:
         return True
 
 
-def test_one_caller_leaves_room_for_another() -> None:
+def test_one_caller_leaves_room_for_another(tmp_path: Path) -> None:
     """A caller with as many calls as one may have is refused; another caller is not."""
-    started = threading.Barrier(pool.OF_ONE + 1)
+    started, gate = threading.Barrier(pool.OF_ONE + 1), tmp_path / "gate"
+    os.mkfifo(gate)
 
     def one() -> None:
         pool.serve("one")
         started.wait()
-        pool.run(time.sleep, 3)
+        pool.run(os.open, str(gate), os.O_RDONLY)  # until somebody writes there
 
     waiting = [threading.Thread(target=one) for _ in range(pool.OF_ONE)]
     for thread in waiting:
@@ -102,10 +103,12 @@ def test_one_caller_leaves_room_for_another() -> None:
     eventually(lambda: pool._pool._present["one"] == pool.OF_ONE, 60, "all wait")
     with pytest.raises(Busy):
         pool.run(abs, -1)
+    opened = os.open(gate, os.O_RDWR)
     pool.serve("another")
     assert pool.run(abs, -1) == 1
     for thread in waiting:
         thread.join()
+    os.close(opened)
 
 
 def test_processor_time_is_noted_until_it_is_asked_for() -> None:
