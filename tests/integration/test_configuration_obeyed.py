@@ -73,6 +73,7 @@ def all_say(deciders: list[Decider], **expected: object) -> None:
         assert {name: shown.get(name) for name in expected} == expected, shown
 
 
+@pytest.mark.gate
 def test_every_process_obeys_after_the_answer(folder: Path, deciders: list[Decider]) -> None:
     """Reloads, switches and stops in any order, Redis emptied at random in between; no process is ever behind."""
     chance = random.Random(4)
