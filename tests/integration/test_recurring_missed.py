@@ -1,66 +1,24 @@
 """Times that were missed, that meet what still goes on, and that are made up for when someone asks."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import time_machine
 
-from store.engine import db
-from store.executions import transitions
-from tasks.clock.duty import TimeSlice
-from tasks.clock.gateway import recurring
-from tests.support import dispatching, force
+from tests.support import force, recurring
 from tests.support.api import Door, assert_problem, carry_out
-from tests.support.duties import unlimited
-
-BEGIN = "2026-11-22T10:30:00Z"
-BODY: dict[str, Any] = {
-    "namespace": "soc",
-    "tenant": "default",
-    "cron_expr": "0 * * * *",
-    "provider": "drill",
-    "action_type": "report",
-    "payload": {},
-    "dedup_key": "{{execution_time}}",
-}
-MINUTE, HOUR, DAY = 60, 3600, 86_400
-
-
-@pytest.fixture
-def clock() -> Iterator[Any]:
-    """A clock that stands still unless it is moved."""
-    with time_machine.travel(BEGIN, tick=False) as moved:
-        yield moved
-
-
-@pytest.fixture
-def soc(database: str, clock: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
-    """The application on each database, with a provider and no rules."""
-    unlimited(monkeypatch)
-    with force.clean():
-        dispatching.mock_in_force()
-        yield Door()
+from tests.support.recurring import DAY, HOUR, MINUTE, fire, history
 
 
 def create(door: Door, **more: Any) -> str:
-    """The id of a new recurring action."""
-    answer = door.call("POST", "/v1/recurring", json={**BODY, **more})
-    assert answer.status_code == 201, answer.text
-    return str(answer.json["id"])
-
-
-def fire() -> int:
-    """Fire what is due, however long it takes."""
-    return recurring.fire_due(TimeSlice())
+    """The id of a new recurring action, whose dispatches say which time has brought them."""
+    said = {} if "target" in more else {"payload": {}, "dedup_key": "{{execution_time}}"}
+    return recurring.create(door, **{**said, **more})
 
 
 def made() -> list[Any]:
-    """The rows of all executions, in the order of the times that brought them."""
-    table = transitions.executions
-    with db.read() as connection:
-        rows = list(connection.execute(table.select().where(table.c.kind == "dispatch")))
+    """The rows of all dispatches, in the order of the times that brought them."""
+    rows = [row for row in recurring.made() if row.kind == "dispatch"]
     return sorted(rows, key=lambda row: json.loads(row.input)["dedup_key"])
 
 
@@ -68,14 +26,6 @@ def times() -> list[str]:
     """The times that were fired: hour and minute, with the day if it is not the first."""
     keys = [json.loads(row.input)["dedup_key"] for row in made()]
     return [key[11:16] if key.startswith("2026-11-22") else key[8:16] for key in keys]
-
-
-def history(door: Door, recurring_id: str, **query: Any) -> list[dict[str, Any]]:
-    """What became of each time, the newest first."""
-    found: list[dict[str, Any]] = door.call("GET", f"/v1/recurring/{recurring_id}/history", query_string=query).json[
-        "firings"
-    ]
-    return found
 
 
 @pytest.mark.parametrize(
@@ -191,8 +141,7 @@ def test_one_that_a_rule_stops_takes_no_place(soc: Door, clock: Any) -> None:
 def test_a_run_that_goes_on_is_cancelled_with_its_steps(soc: Door, clock: Any) -> None:
     """Of a playbook the run is what goes on."""
     playbook = soc.create_playbook(steps=[{"id": "ask", "type": "approval"}])["id"]
-    bare = dict.fromkeys(("provider", "action_type", "payload", "dedup_key"))
-    one = create(soc, target={"playbook": playbook}, overlap="cancel_other", **bare)
+    one = create(soc, target={"playbook": playbook}, overlap="cancel_other")
     clock.shift(HOUR)
     fire()
     clock.shift(HOUR)
