@@ -22,10 +22,12 @@ _MOST_LOOKED_AT = 100
 _table, _firing = recurring.c, firings.c
 _ORDER = Order((_table.created_at, _table.id), (True, True))
 _OF_FIRINGS = Order((_firing.due_at,), (True,))
+#: a page of a thousand may have a thousand payloads of a mebibyte
+_LISTED = tuple(column for column in _table if column.name != "payload")
 
 
 def search(db: Connection, grants: Sequence[Covering], filters: Mapping[str, Any], part: Part) -> Found:
-    """A part of the recurring actions of a tenant in a namespace that grants cover, the newest first.
+    """A part of the recurring actions of a tenant in a namespace that grants cover, the newest first; no payloads.
 
     ``filters``: ``namespace``, ``tenant``, and where wanted ``status`` (a list), ``labels`` (pairs of name and value).
     """
@@ -33,7 +35,7 @@ def search(db: Connection, grants: Sequence[Covering], filters: Mapping[str, Any
     if "status" in filters:
         where.append(sa.or_(sa.false(), *(_STATUS[one] for one in filters["status"])))
     where += [_has(db, name, value) for name, value in filters.get("labels", ())]
-    return Found(*paging.read(db, sa.select(recurring).where(*where), _ORDER, part, ("created_at", "id")), None)
+    return Found(*paging.read(db, sa.select(*_LISTED).where(*where), _ORDER, part, ("created_at", "id")), None)
 
 
 def get(db: Connection, grants: Sequence[Covering], recurring_id: str, **scope: str) -> Row | None:

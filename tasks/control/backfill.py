@@ -26,8 +26,8 @@ from tasks.control.recurring import gone, note
 from tasks.intake.recurring import bundles, calendars, targets
 from tasks.intake.recurring.bundles import Afterwards, Bundle, Occasion
 
-#: times in one transaction
-BITE = 16
+#: times in one transaction, and characters of payload from which on they are fewer
+BITE, _ROOM = 16, 3 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,9 @@ def backfill(recurring_id: str, start: datetime, end: datetime, limit: int, call
     times = replace(written.times_of(row), ends_at=None)
     found = list(itertools.islice(times.between(begin, until), limit + 1))
     done, rests = Backfilled(next_at=found[limit] if len(found) > limit else None), Rests()
-    for number in range(0, min(len(found), limit), BITE):
-        done.results += _bite(row, found[number : min(number + BITE, limit)], caller, rests)
+    size = max(1, min(BITE, _ROOM // len(row.payload)))
+    for number in range(0, min(len(found), limit), size):
+        done.results += _bite(row, found[number : min(number + size, limit)], caller, rests)
     made = sum(1 for one in done.results if one.execution_id is not None and not one.repeated)
     with db.write() as connection:
         note(connection, row, caller.key_id, "recurring.backfilled", start=begin, end=until, accepted=made)
