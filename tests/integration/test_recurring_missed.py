@@ -180,23 +180,23 @@ def test_a_backfill_takes_what_tick_has_not_fired_yet(soc: Door, clock: Any) -> 
 
 
 def test_a_backfill_is_bounded(soc: Door, clock: Any) -> None:
-    """A year of minutes is read on part by part; wrong periods name their member."""
+    """A month of minutes is read on part by part; wrong periods name their member."""
     one = create(soc, cron_expr="* * * * *")
     path = f"/v1/recurring/{one}/backfill"
-    year = {"start": "2025-11-22T00:00:00Z", "end": "2026-11-22T00:00:00Z"}
-    part = soc.call("POST", path, json={**year, "limit": 3}).json
-    assert (part["accepted"], part["next_start"]) == (3, "2025-11-22T00:03:00.000Z")
+    month = {"start": "2026-10-22T00:00:00Z", "end": "2026-11-22T00:00:00Z"}
+    part = soc.call("POST", path, json={**month, "limit": 3}).json
+    assert (part["accepted"], part["next_start"]) == (3, "2026-10-22T00:03:00.000Z")
     wrong = {
-        "/limit": {**year, "limit": 501},
-        "/end": {"start": year["start"], "end": "2026-11-22T10:31:00Z"},
-        "/start": {"start": "1960-01-01T00:00:00Z", "end": year["end"]},
+        "/limit": {**month, "limit": 501},
+        "/end": {"start": month["start"], "end": "2026-11-22T10:31:00Z"},
+        "/start": {"start": "1960-01-01T00:00:00Z", "end": month["end"]},
     }
     for pointer, body in wrong.items():
         problem = assert_problem(soc.call("POST", path, json=body), 400)
         assert [one["pointer"] for one in problem["errors"]] == [pointer]
-    backwards = {"start": year["end"], "end": year["start"]}
+    backwards = {"start": month["end"], "end": month["start"]}
     assert assert_problem(soc.call("POST", path, json=backwards), 400)["errors"][0]["pointer"] == "/end"
-    missing = assert_problem(soc.call("POST", path, json={"end": year["end"]}), 400)
+    missing = assert_problem(soc.call("POST", path, json={"end": month["end"]}), 400)
     assert missing["errors"][0]["pointer"] == "/start"
 
 
@@ -211,3 +211,35 @@ def test_the_history_is_read_on(soc: Door, clock: Any) -> None:
     shown = [row["execution_time"][11:13] for row in [*first["firings"], *rest["firings"]]]
     assert shown == ["15", "14", "13", "12", "11"]
     assert (rest["count"], rest["next_cursor"]) == (2, None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"description": "x"}, {"payload": {"a": 1}}, {"max_executions": 9}, {"ends_at": "2099-01-01T00:00:00Z"}, {}],
+)
+def test_a_change_that_makes_no_other_times_drops_none(soc: Door, clock: Any, change: dict[str, Any]) -> None:
+    """One that is late, and one that waits for its jitter, come all the same; another schedule begins from now on."""
+    late, jittered, other = create(soc), create(soc, jitter_seconds=3000), create(soc)
+    clock.shift(HOUR / 2 + 20)
+    waits = soc.call("GET", f"/v1/recurring/{jittered}").json["next_execution"]
+    for one in (late, jittered):
+        assert soc.call("PUT", f"/v1/recurring/{one}", json=change).json["next_execution"] == waits
+    assert soc.call("PUT", f"/v1/recurring/{other}", json={"cron_expr": "30 * * * *"}).status_code == 200
+    assert fire() == 1
+    clock.shift(HOUR)
+    fire()
+    assert [row["execution_time"][11:16] for row in history(soc, late)] == ["12:00", "11:00"]
+    assert [row["execution_time"][11:16] for row in history(soc, jittered)][-1] == "11:00"
+    assert [row["execution_time"][11:16] for row in history(soc, other)] == ["11:30"]
+
+
+def test_another_jitter_moves_the_time_that_waits(soc: Door, clock: Any) -> None:
+    """It stays the same time of the schedule; an end before it ends the whole."""
+    one, over = create(soc, jitter_seconds=3000), create(soc, jitter_seconds=3000)
+    clock.shift(HOUR / 2 + 20)
+    assert fire() == 0
+    soc.call("PUT", f"/v1/recurring/{one}", json={"jitter_seconds": 0})
+    assert fire() == 1
+    assert history(soc, one)[0]["execution_time"] == "2026-11-22T11:00:00.000Z"
+    ended = soc.call("PUT", f"/v1/recurring/{over}", json={"ends_at": "2026-11-22T12:00:01Z"}).json
+    assert ended["next_execution"] == "2026-11-22T11:00:00.000Z"

@@ -32,7 +32,7 @@ from tasks.clock.duty import TimeSlice
 from tasks.control import cancel
 from tasks.control.cancel import Cancelled
 from tasks.control.recurring import NEVER, note
-from tasks.intake.recurring import bundles, calendars
+from tasks.intake.recurring import bundles, calendars, missed
 from tasks.intake.recurring.bundles import Afterwards, Bundle, InternalError, Made, Occasion
 
 #: rows that are read at once, and times in one transaction; as many characters of a payload as are small count for one
@@ -226,9 +226,8 @@ class _Turn:
         self.refused: list[tuple[int, CallerError]] = []
         self.others: list[Row] = []
         self.goes_out = False
-        if self.plan.missed is not None and (self.row.id, self.plan.missed[0]) not in before:
-            first, last = self.plan.missed
-            self._put(first, MISSED, missed_to=last)
+        if self.plan.missed is not None:
+            self._miss(connection, *self.plan.missed, is_written=(self.row.id, self.plan.missed[0]) in before)
         for at, name in self.plan.left_out:
             if (self.row.id, at) not in before:
                 said = {"code": "skip_during", "message": f"the calendar {name!r} leaves it out"}
@@ -244,6 +243,12 @@ class _Turn:
             else:
                 self.wanted[place] = at
         self._leave_room(connection)
+
+    def _miss(self, connection: Connection, first: int, last: int, *, is_written: bool) -> None:
+        """Note the times that come no more; some may have been made up for before their turn was missed."""
+        begin = missed.first_unwritten(connection, self.row, first, last) if is_written else first
+        if begin is not None:
+            self._put(begin, MISSED, missed_to=last)
 
     def _leave_room(self, connection: Connection) -> None:
         """Leave out those for which there is no room: beyond the number, or while others go on."""
