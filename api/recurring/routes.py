@@ -218,7 +218,11 @@ def _mine(recurring_id: str, scope: Mapping[str, Any]) -> Row:
 
 
 def _detail(row: Row) -> dict[str, Any]:
-    return views.detail(row, db.read_one(found_recurring.execution, row.last_execution_id))
+    execution = db.read_one(found_recurring.execution, row.last_execution_id)
+    end = None
+    if execution is None and row.last_execution_id is not None:
+        end = db.read_one(found_recurring.end, row.workspace_id, row.last_execution_id)
+    return views.detail(row, execution, end)
 
 
 def _found(connection: Connection, covered: Sequence[Covering], filters: Mapping[str, Any], part: Part) -> Found:

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store import paging
+from store import audit, paging
 from store.callers import reach
 from store.callers.reach import Covering
 from store.engine.db import Connection, Row
@@ -83,6 +83,17 @@ def execution(db: Connection, execution_id: str | None) -> Any:
     return db.execute(sa.select(*_SHOWN).where(executions.c.id == execution_id)).first() if execution_id else None
 
 
+def end(db: Connection, workspace_id: str, execution_id: str) -> Row | None:
+    """The end of what a firing has made, as the trail tells it when the execution is kept no more.
+
+    ``event`` and ``outcome`` of its row; None where there was no end.
+    """
+    row = audit.audit.c
+    mine = (row.workspace_id == workspace_id, row.subject == execution_id, row.event.in_(_ENDS))
+    return db.execute(sa.select(row.event, row.outcome).where(*mine).order_by(row.id.desc()).limit(1)).first()
+
+
+_ENDS = [f"execution.{status}" for status in sorted(TERMINAL)]
 _SHOWN = (executions.c.id, executions.c.kind, executions.c.status, executions.c.error, executions.c.completed_at)
 _JOINED = tuple(column.label(f"execution_{column.name}") for column in _SHOWN[1:])
 

@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from playbooks.states import Status
 from store import audit
 from store.engine import db
 from store.executions import transitions
 from tasks.clock import retention
 from tasks.clock.duty import TimeSlice
 from tasks.control import backfill
-from tests.support.api import Door, assert_problem
-from tests.support.recurring import DAY, HOUR, create, fire, history
+from tests.support.api import Door, assert_problem, carry_out
+from tests.support.recurring import DAY, HOUR, create, detail, fire, history
 
 HALF = {"dedup_key": "{{execution_time}}"}
 
@@ -52,6 +53,35 @@ def test_what_retention_has_forgotten_is_not_brought_again(soc: Door, clock: Any
     assert fired() == ["11:00"]
     soon = problem["errors"][0]["detail"].split()[2].rstrip(":")
     assert make_up(soc, one, soon, "14:30").json["accepted"] == 1
+
+
+def test_what_the_last_one_came_to_is_known_when_its_execution_is_not(soc: Door, clock: Any) -> None:
+    """Before retention deletes it and after: how it ended, as the trail says; a failure stays one."""
+    well = create(soc)
+    action = soc.create(name="Look")["id"]
+    playbook = soc.create_playbook(steps=[{"id": "ask", "type": "approval"}])["id"]
+    ended, goes_on = (create(soc, target={"playbook": playbook}) for _ in "12")
+    stopped, fails = (create(soc, target={"action": action}) for _ in "12")
+    clock.shift(HOUR)
+    fire()
+    last = {one: detail(soc, one)["last_execution"]["execution_id"] for one in (well, ended, goes_on, stopped, fails)}
+    carry_out(last[well])
+    assert soc.call("POST", f"/api/actions/executions/{last[stopped]}/cancel").status_code == 200
+    with db.write() as connection:
+        transitions.transition(connection, last[ended], Status.CANCELLED)
+        transitions.transition(connection, last[fails], Status.FAILED, error='{"code":"circuit_open","message":"x"}')
+    expected = {well: "executed", ended: "cancelled", goes_on: "accepted", stopped: "cancelled", fails: "circuit_open"}
+
+    def outcomes() -> dict[str, Any]:
+        return {one: detail(soc, one)["last_execution"]["outcome"] for one in expected}
+
+    assert outcomes() == expected
+    clock.shift(91 * DAY)
+    retention.forget_executions(TimeSlice())
+    with db.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(transitions.executions)) == 1
+    assert outcomes() == expected
+    assert detail(soc, well)["last_execution"]["status"] is None
 
 
 def test_each_part_names_who_has_asked(soc: Door, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
