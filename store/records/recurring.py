@@ -83,7 +83,7 @@ def execution(db: Connection, execution_id: str | None) -> Any:
     return db.execute(sa.select(*_SHOWN).where(executions.c.id == execution_id)).first() if execution_id else None
 
 
-def end(db: Connection, workspace_id: str, execution_id: str) -> Row | None:
+def end(db: Connection, workspace_id: str, execution_id: str) -> Any:
     """The end of what a firing has made, as the trail tells it when the execution is kept no more.
 
     ``event`` and ``outcome`` of its row; None where there was no end.

@@ -279,7 +279,7 @@ def _ended(ended: Ended, gate: Gate, asked: Row) -> Moves:
 
 
 def _replaced(gate: Gate, verdict: str, outcome: Outcome, more: Mapping[str, Any]) -> Moves:
-    """Something else happens in its place: its record tells what it would if nobody had been asked, and who was."""
+    """Something else happens in its place: its record tells what it would at once, and which approval let it."""
     account = replace(gate, verdict=verdict, rule=gate.onward["rule"], outcome=outcome.name)
     changes = {"output": transitions.dump(outcome.members()), "gate": account.text()}
     said = {**dispatch_notes.told(outcome), **more, "approval": gate.approval}
