@@ -1,6 +1,8 @@
 """Backfills next to what is kept and what is forgotten: the history, the trail, and times that were missed."""
 
+import itertools
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -8,11 +10,13 @@ import sqlalchemy as sa
 
 from playbooks.states import Status
 from store import audit
+from store.access import Caller
 from store.engine import db
 from store.executions import transitions
 from tasks.clock import retention
 from tasks.clock.duty import TimeSlice
 from tasks.control import backfill
+from tests.integration.test_recurring_history import BrokenOff, broken_off_at
 from tests.support.api import Door, assert_problem, carry_out
 from tests.support.recurring import DAY, HOUR, create, detail, fire, history
 
@@ -105,6 +109,29 @@ def test_each_part_names_who_has_asked(soc: Door, clock: Any, monkeypatch: pytes
     assert noted(one) == [2, 2, 0, 0, 2, 2, 2]
     assert make_up(soc, one, "10:10", "10:20").json["results"] == []
     assert noted(one)[-1:] == [0]
+
+
+@pytest.mark.on_both
+def test_a_backfill_that_is_broken_off_is_all_or_nothing_in_each_part(soc: Door, clock: Any) -> None:
+    """At each of its statements: what was accepted is what the trail tells of, and the missed times stay told."""
+    one = create(soc, catch_up="skip", **HALF)
+    clock.shift(5 * HOUR + 1800)
+    fire()
+    begin, end = (datetime.fromisoformat(f"2026-11-22T{at}:00Z") for at in ("11:00", "14:30"))
+    caller = Caller(key_id="me", workspace_id="default", role="operator", permissions=frozenset({"dispatch"}))
+    for number in itertools.count():
+        with broken_off_at(number):
+            try:
+                backfill.backfill(one, begin, end, 100, caller)
+            except BrokenOff:
+                pass
+            else:
+                break
+        assert sum(noted(one)) == len(fired()) - 1
+        if len(fired()) == 1:
+            assert shown(soc, one)[0] == ("11:00", "missed", "15:00")
+    assert number > 5
+    assert [row[1] for row in shown(soc, one)] == ["accepted"] * 4 + ["missed", "accepted"]
 
 
 def noted(recurring_id: str) -> list[int]:
