@@ -91,6 +91,19 @@ def test_a_large_one_that_is_changed_while_it_fires_goes_out_as_it_is_then(
         }
 
 
+def test_a_payload_of_which_nothing_goes_out_is_not_read(
+    soc: Door, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many rows have only missed times: their payloads have no bound together."""
+    one, other = create(soc, payload=LARGE, catch_up="skip"), create(soc, payload=LARGE)
+    clock.shift(3 * HOUR)
+    read, whole = list[str](), schedules.whole
+    monkeypatch.setattr(schedules, "whole", lambda db, rows: read.extend(row.id for row in rows) or whole(db, rows))
+    assert fire() == 2
+    assert [row["outcome"] for row in written(one)] == ["missed"]
+    assert read == [other]
+
+
 def test_a_list_reads_no_payload(soc: Door) -> None:
     """It shows none, and a page may have a thousand of a mebibyte each."""
     one = create(soc, payload=LARGE)

@@ -142,12 +142,13 @@ def _fire(bite: Sequence[_Due], rests: Rests) -> int:
 
 
 def _whole(bite: Sequence[_Due]) -> Sequence[_Due]:
-    """A bite with all its payloads; rows that were changed since they were read are left to the next look."""
-    large = [one.row for one in bite if one.row.payload is None]
+    """A bite with the payloads that go out; rows that were changed since they were read are left to the next look."""
+    large = [one.row for one in bite if one.row.payload is None and one.plan.due]
     if not large:
         return bite
-    found = db.read_one(schedules.whole, large)
-    found = {**{one.row.id: one.row for one in bite if one.row.payload is not None}, **found}
+    found = {one.row.id: one.row for one in bite if one.row.payload is not None or not one.plan.due} | db.read_one(
+        schedules.whole, large
+    )
     return [replace(one, row=found[one.row.id]) for one in bite if one.row.id in found]
 
 
