@@ -89,7 +89,7 @@ class Settings:
     dispatch_wait: int
     #: how many dispatches may wait in a process at the same time
     dispatch_waiters: int
-    #: silences of one tenant that have not ended
+    #: silences of one tenant and its children that have not ended
     tenant_silences: int
     #: whether streams are served
     stream: str

@@ -85,8 +85,13 @@ class Gate:
 
     @property
     def sent_to(self) -> str | None:
-        """The provider that a rule names, whether a fallback takes its place or not; None where no rule does."""
-        return (self.asked_provider or self.provider) if self.verdict == Reroute.kind else None
+        """The provider that a rule names, whether a fallback takes its place or not; None where no rule does.
+
+        What was held back for an approval has the verdict that asked: there the providers tell. Where a fallback alone
+        has replaced one, it is the one whose fallback it is.
+        """
+        replaced = bool(self.approved) and self.original_provider != self.asked_provider
+        return (self.asked_provider or self.provider) if self.verdict == Reroute.kind or replaced else None
 
     def text(self) -> str:
         """The column's text."""

@@ -99,7 +99,7 @@ def get_recurring(query: dict[str, Any], recurring_id: str) -> Response:
 def change_recurring(query: dict[str, Any], given: dict[str, Any], recurring_id: str) -> Response:
     """Update a recurring action.
 
-    Only what is named changes. Its next time is computed again if its schedule, its end or its number changes.
+    Only what is named changes. Its next time is computed again if its schedule changes; else a time that is due comes.
     """
     row = _mine(recurring_id, _scope(query, given))
     return answer(_detail(recurring.change(row.id, given, caller())))
@@ -173,14 +173,14 @@ def list_firings(query: dict[str, Any], recurring_id: str) -> Response:
     shapes.RecurringBackfilled(),
     example=examples.BACKFILLED,
     words="What became of each time.",
-    fails=(404, 409),
+    fails=(404, 409, 422),
     takes_body=True,
 )
 def backfill_recurring(query: dict[str, Any], given: dict[str, Any], recurring_id: str) -> Response:
     """Replay times of a recurring action.
 
     A backfill: what its schedule would have brought in a past period is accepted now, each time once. What was accepted
-    before is left alone; its counts and its next time stay.
+    before is left alone; its counts and its next time stay. The period begins as long ago as executions are kept.
     """
     row = _mine(recurring_id, _scope(query, given))
     done = backfill.backfill(row.id, given["start"], given["end"], given["limit"], caller())
@@ -218,7 +218,11 @@ def _mine(recurring_id: str, scope: Mapping[str, Any]) -> Row:
 
 
 def _detail(row: Row) -> dict[str, Any]:
-    return views.detail(row, db.read_one(found_recurring.execution, row.last_execution_id))
+    execution = db.read_one(found_recurring.execution, row.last_execution_id)
+    end = None
+    if execution is None and row.last_execution_id is not None:
+        end = db.read_one(found_recurring.end, row.workspace_id, row.last_execution_id)
+    return views.detail(row, execution, end)
 
 
 def _found(connection: Connection, covered: Sequence[Covering], filters: Mapping[str, Any], part: Part) -> Found:

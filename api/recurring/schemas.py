@@ -159,7 +159,7 @@ class ListQuery(HistoryQuery):
 class RecurringBackfill(RecurringScope):
     """A period whose times are made up for."""
 
-    start = _moment("The first time, itself included.", required=True)
+    start = _moment("The first time, itself included; as long ago as executions are kept.", required=True)
     end = _moment("The time before which they lie; not in the future.", required=True)
     limit = fields.Integer(
         strict=True,
@@ -222,7 +222,9 @@ class RecurringExecution(Schema):
     """The last firing, and what has become of it."""
 
     execution_time = _said("Its time.")
-    outcome = _said("What became of it; accepted: it goes on.")
+    outcome = _said(
+        "What became of it; accepted: it goes on; null: it was accepted, and its end is not known.", null=True
+    )
     execution_id = _said("The execution, the run, or the id of its record.", null=True)
     status = _said("The status of the execution, as long as that is kept.", null=True)
     error = fields.Raw(metadata=described("Why it failed, or could not be accepted.", type=["object", "null"]))

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from api.http.times import stamp
+from gateway.outcomes import Scheduled, Silenced
 from gateway.recurring import words, written
 from gateway.recurring.written import ACTION, DISPATCH
 from gateway.redacted import redacted
@@ -18,6 +19,8 @@ from tasks.intake.recurring import calendars
 
 #: next times that are shown
 _SHOWN = 5
+#: what is said at first of what goes on: its end says more
+_GOES_ON = frozenset({ACCEPTED, Scheduled.name, Silenced.name})
 
 
 def created(row: Row) -> dict[str, Any]:
@@ -43,14 +46,16 @@ def summary(row: Row) -> dict[str, Any]:
     }
 
 
-def detail(row: Row, execution: Row | None) -> dict[str, Any]:
-    """A recurring action, with what its last firing has made."""
+def detail(row: Row, execution: Row | None, end: Row | None) -> dict[str, Any]:
+    """A recurring action, with what its last firing has made; ``end`` is how that ended if it is kept no more."""
     payload = redacted(json.loads(row.payload))
     last = None
     if row.last_at is not None:
         said = {"execution_time": stamp(row.last_at), "execution_id": row.last_execution_id}
         status, error = (None, None) if execution is None else (execution.status, execution.error)
         last = {**said, **_became(row.last_outcome, status, error or row.last_error)}
+        if execution is None and row.last_execution_id is not None:
+            last["outcome"] = _known(row.last_outcome, end)
     return {
         **summary(row),
         "target": _target(row, payload),
@@ -76,10 +81,13 @@ def detail(row: Row, execution: Row | None) -> dict[str, Any]:
 
 def firing(row: Row) -> dict[str, Any]:
     """One firing, with what has become of its execution."""
+    became = _became(row.outcome, row.execution_status, row.execution_error)
+    if row.execution_id is not None and row.execution_status is None:
+        became["outcome"] = _known(row.outcome, None)
     return {
         "execution_time": stamp(row.due_at),
         "execution_id": row.execution_id,
-        **_became(row.outcome, row.execution_status, row.execution_error),
+        **became,
         "fired_at": stamp(row.fired_at),
         "reason": json.loads(row.reason) if row.reason else None,
         "missed_to": stamp(row.missed_to),
@@ -107,10 +115,19 @@ def backfilled(done: Backfilled) -> dict[str, Any]:
 
 def _became(outcome: str | None, status: str | None, error: str | None) -> dict[str, Any]:
     """What has become of a firing that was decided so at first."""
-    if outcome == ACCEPTED and status in TERMINAL:
+    if outcome in _GOES_ON and status in TERMINAL:
         outcome = end_record.word(Status(status), error)
     shown = error if status is None or status in TERMINAL else None
     return {"outcome": outcome, "status": status, "error": json.loads(shown) if shown else None}
+
+
+def _known(outcome: str | None, end: Row | None) -> str | None:
+    """What is known of a firing whose execution is kept no more, or that has made none; None: only that it went on."""
+    if outcome not in _GOES_ON or end is None:
+        return None if outcome == ACCEPTED else outcome
+    status = Status(end.event.rpartition(".")[2])
+    word = end_record.word(status, None)
+    return word if status == Status.COMPLETED or end.outcome is None else str(end.outcome)
 
 
 def _named(row: Row) -> dict[str, Any]:

@@ -25,7 +25,8 @@ ALLOW_ALL, SKIP, CANCEL_OTHER = OVERLAP = ("allow_all", "skip", "cancel_other")
 #: what a firing is
 DISPATCH, ACTION, PLAYBOOK = TARGETS = ("dispatch", "action", "playbook")
 MAX_CALENDARS = 20
-#: members that change the times
+#: columns that make other times, and those by which the next one may come later, or never
+SCHEDULE = frozenset({"cron", "timezone"})
 TIMING = frozenset({"cron", "timezone", "jitter_ms", "ends_at", "max_executions"})
 
 _PLACEHOLDER = re.compile(r"\{\{(.*?)\}\}")

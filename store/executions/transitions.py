@@ -141,18 +141,20 @@ def transition(
     """Change an execution's status, with its audit row, or do nothing.
 
     ``fence`` restricts it to the worker that holds that attempt, ``guard`` names further conditions (``_GUARDS``, with
-    their ``parameters``), ``changes`` are other columns to set. ``in_doubt``: the attempt that ends may have had its
-    effect. Returns the row as it is now, None when the row was not in a state from which ``to`` may be entered.
+    their ``parameters``; ``said_`` among these is what the audit row tells besides), ``changes`` are other columns to
+    set. ``in_doubt``: the attempt that ends may have had its effect. Returns the row as it is now, None when it was
+    not in a state from which ``to`` may be entered.
     """
     changes = with_end(to, changes)
     values = {"id_": execution_id, "fence_": fence, **(parameters or {}), **changes, **end_record.given(to, changes)}
-    shape = (to, guard, tuple(changes), fence is not None)
+    shape, said = (to, guard, tuple(changes), fence is not None), values.get("said_") or {}
     event, keys = f"execution.{to}", kept_keys.fate(to, changes, in_doubt=in_doubt)
     if db.dialect.name == "postgresql":
-        return _audited(*shape, keys).first(db, {**values, "at_": now_ms(), "actor_": actor, "event_": event})
+        values |= {"at_": now_ms(), "actor_": actor, "event_": event, "said_": f",{_encode(said)[1:]}"}
+        return _audited(*shape, keys, bool(said)).first(db, values)
     row = _plain(*shape, keys).first(db, values)
     if row is not None:
-        entry = audit.entry(row.workspace_id, actor, event, row.id, attempt=row.attempt)
+        entry = audit.entry(row.workspace_id, actor, event, row.id, attempt=row.attempt, **said)
         audit.record_ends(db, [{**entry, **end_record.of_row(row)}])
         kept_keys.change(db, keys, row)
     return row
@@ -170,16 +172,19 @@ def _plain(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, keys:
 
 
 @functools.cache
-def _audited(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, keys: kept_keys.Fate) -> Prepared:
+def _audited(
+    to: Status, guard: str, changed: tuple[str, ...], fenced: bool, keys: kept_keys.Fate, says: bool
+) -> Prepared:
     """The transition and its audit row in one statement: one round trip."""
     moved = moving(to, guard, changed, fenced, keys=keys).cte("moved")
-    noted = end_record.noting(moved, attempt_of(moved)).cte("noted")
+    noted = end_record.noting(moved, attempt_of(moved, says=says)).cte("noted")
     return Prepared(sa.select(*end_record.others(moved)).add_cte(noted, *kept_keys.changing(keys, moved)))
 
 
-def attempt_of(moved: sa.FromClause) -> sa.ColumnElement[str]:
-    """The audit details of a transition."""
-    return sa.literal('{"attempt":') + sa.cast(moved.c.attempt, sa.Text) + sa.literal("}")
+def attempt_of(moved: sa.FromClause, *, says: bool = False) -> sa.ColumnElement[str]:
+    """The audit details of a transition; where it ``says`` more, ``said_`` has the rest of the object."""
+    rest: sa.ColumnElement[str] = sa.bindparam("said_", type_=sa.Text) if says else sa.literal("}")
+    return sa.literal('{"attempt":') + sa.cast(moved.c.attempt, sa.Text) + rest
 
 
 def action_of(added: sa.FromClause) -> sa.ColumnElement[str]:

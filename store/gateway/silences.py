@@ -127,9 +127,15 @@ def times_of(row: Any) -> dict[str, Any]:
     return {name: getattr(row, name) for name in ("starts_at", "ends_at", "cron", "timezone", "duration_ms")}
 
 
-def live(db: Connection, tenant: str) -> tuple[int, int]:
-    """How many have not ended, of all tenants and of this one."""
-    mine = sa.func.count(sa.case((_table.workspace_id == tenant, 1)))
+def root_of(tenant: str) -> str:
+    """The tenant that has no parent, above this one or itself."""
+    return tenant.partition(".")[0]
+
+
+def live(db: Connection, root: str) -> tuple[int, int]:
+    """How many have not ended, of all tenants, and of this one with its children."""
+    own = sa.or_(_table.workspace_id == root, sa.func.substr(_table.workspace_id, 1, len(root) + 1) == f"{root}.")
+    mine = sa.func.count(sa.case((own, 1)))
     row = db.execute(sa.select(sa.func.count(), mine).select_from(silences).where(is_live)).one()
     return int(row[0]), int(row[1])
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store import paging
+from store import audit, paging
 from store.callers import reach
 from store.callers.reach import Covering
 from store.engine.db import Connection, Row
@@ -22,10 +22,12 @@ _MOST_LOOKED_AT = 100
 _table, _firing = recurring.c, firings.c
 _ORDER = Order((_table.created_at, _table.id), (True, True))
 _OF_FIRINGS = Order((_firing.due_at,), (True,))
+#: a page of a thousand may have a thousand payloads of a mebibyte
+_LISTED = tuple(column for column in _table if column.name != "payload")
 
 
 def search(db: Connection, grants: Sequence[Covering], filters: Mapping[str, Any], part: Part) -> Found:
-    """A part of the recurring actions of a tenant in a namespace that grants cover, the newest first.
+    """A part of the recurring actions of a tenant in a namespace that grants cover, the newest first; no payloads.
 
     ``filters``: ``namespace``, ``tenant``, and where wanted ``status`` (a list), ``labels`` (pairs of name and value).
     """
@@ -33,7 +35,7 @@ def search(db: Connection, grants: Sequence[Covering], filters: Mapping[str, Any
     if "status" in filters:
         where.append(sa.or_(sa.false(), *(_STATUS[one] for one in filters["status"])))
     where += [_has(db, name, value) for name, value in filters.get("labels", ())]
-    return Found(*paging.read(db, sa.select(recurring).where(*where), _ORDER, part, ("created_at", "id")), None)
+    return Found(*paging.read(db, sa.select(*_LISTED).where(*where), _ORDER, part, ("created_at", "id")), None)
 
 
 def get(db: Connection, grants: Sequence[Covering], recurring_id: str, **scope: str) -> Row | None:
@@ -81,6 +83,17 @@ def execution(db: Connection, execution_id: str | None) -> Any:
     return db.execute(sa.select(*_SHOWN).where(executions.c.id == execution_id)).first() if execution_id else None
 
 
+def end(db: Connection, workspace_id: str, execution_id: str) -> Any:
+    """The end of what a firing has made, as the trail tells it when the execution is kept no more.
+
+    ``event`` and ``outcome`` of its row; None where there was no end.
+    """
+    row = audit.audit.c
+    mine = (row.workspace_id == workspace_id, row.subject == execution_id, row.event.in_(_ENDS))
+    return db.execute(sa.select(row.event, row.outcome).where(*mine).order_by(row.id.desc()).limit(1)).first()
+
+
+_ENDS = [f"execution.{status}" for status in sorted(TERMINAL)]
 _SHOWN = (executions.c.id, executions.c.kind, executions.c.status, executions.c.error, executions.c.completed_at)
 _JOINED = tuple(column.label(f"execution_{column.name}") for column in _SHOWN[1:])
 

@@ -4,12 +4,12 @@ The primary key is the action and the time, so that no time can count twice, whe
 time that was missed stands for all after it up to ``missed_to``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from store.engine.db import Connection, metadata
+from store.engine.db import Connection, Row, metadata
 from store.engine.prepared import Prepared
 
 firings = sa.Table(
@@ -65,6 +65,18 @@ def accepted(db: Connection, times: Sequence[tuple[str, int]]) -> dict[tuple[str
     found = db.execute(sa.select(_table.recurring_id, _table.due_at, _table.execution_id).where(*some))
     wanted = set(times)
     return {key: row.execution_id for row in found if (key := (row.recurring_id, row.due_at)) in wanted}
+
+
+def known(db: Connection, recurring_id: str, times: Collection[int]) -> frozenset[int]:
+    """Those of some times of a recurring action of which something is written."""
+    mine = (_table.recurring_id == recurring_id, _table.due_at.in_(sorted(times)))
+    return frozenset(db.scalars(sa.select(_table.due_at).where(*mine)))
+
+
+def missed(db: Connection, recurring_id: str, times: Collection[int]) -> list[Row]:
+    """The rows of missed times that begin at some times of a recurring action."""
+    mine = (_table.recurring_id == recurring_id, _table.due_at.in_(sorted(times)), _table.outcome == MISSED)
+    return list(db.execute(sa.select(firings).where(*mine).order_by(_table.due_at)))
 
 
 def forget(db: Connection, *, before: int, limit: int = 500) -> int:

@@ -121,7 +121,15 @@ def delete(db: Connection, recurring_id: str) -> None:
 
 # firing
 
-_is_due = sa.select(recurring).where(_table.fire_at <= sa.bindparam("now")).order_by(_table.fire_at)
+#: characters of a payload up to which it is read with its row
+SMALL = 16_384
+_others = [column for column in _table if column.name != "payload"]
+_size = sa.func.length(_table.payload)
+_is_due = (
+    sa.select(*_others, sa.case((_size <= SMALL, _table.payload)).label("payload"), _size.label("payload_size"))
+    .where(_table.fire_at <= sa.bindparam("now"))
+    .order_by(_table.fire_at)
+)
 _moving = Prepared(
     sa.update(recurring)
     .where(_table.id == sa.bindparam("id_"), _table.fire_at == sa.bindparam("expected_"))
@@ -148,8 +156,16 @@ _moving = Prepared(
 
 
 def due(db: Connection, *, limit: int) -> list[Row]:
-    """Those whose time has come, the longest due first."""
+    """Those whose time has come, the longest due first; a payload beyond ``SMALL`` is None until ``whole`` reads it."""
     return list(db.execute(_is_due.limit(limit), {"now": now_ms()}))
+
+
+def whole(db: Connection, rows: Sequence[Row]) -> dict[str, Row]:
+    """By id, the rows with their payloads, of those that are as they were read."""
+    query = sa.select(recurring).where(_table.id.in_(sorted(row.id for row in rows)))
+    found = {row.id: row for row in db.execute(query)}
+    known = {row.id: (row.fire_at, row.version) for row in rows}
+    return {row.id: row for row in found.values() if known[row.id] == (row.fire_at, row.version)}
 
 
 def locked_as_read(db: Connection, rows: Sequence[Row]) -> frozenset[str]:

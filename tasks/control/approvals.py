@@ -155,7 +155,7 @@ def _moved(connection: Connection, vote: _Vote, before: Row, asked: Row) -> list
         status,
         actor=vote.name,
         guard="awaits gate" if before.waiting_for == WaitingFor.GATE else "awaits approval",
-        parameters={"now_": db.now_ms()},
+        parameters={"now_": db.now_ms(), "said_": moves.said if moves is not None else {}},
         **changes,
         **mark,
     )

@@ -29,8 +29,9 @@ from tasks.attempts.conclude import columns_of
 from tasks.attempts.failure import failure
 from tasks.clock import recovery
 from tasks.definitions import revisions
-from tasks.intake import chain_starts, moves, notices, run_start
+from tasks.intake import chain_starts, holds, moves, notices, run_start
 from tasks.intake.chain_starts import ChainStart
+from tasks.intake.dispatches import notes as dispatch_notes
 from tasks.intake.dispatches.gate import Ready
 from tasks.intake.dispatches.rows import Asked, Providers, system
 from tasks.intake.moves import Move
@@ -82,6 +83,8 @@ class Moves:
     question: Question | None = None
     rows: Sequence[NewRow] = ()
     messages: Sequence[Canvas] = ()
+    #: what its audit row tells besides
+    said: Mapping[str, Any] = field(default_factory=dict)
     #: whether its end is no news of an action: something else happened in its place
     silent: bool = True
 
@@ -241,11 +244,15 @@ def carried_on(connection: Connection, onward: Onward, before: Row, asked: Row) 
         return _asked(onward.questions[onward.asks[0]])
     if onward.move is not None:
         moved = moves.make(connection, onward.move)
-        return _replaced(gate, "state_machine", moved.outcome, moved.rows, moved.messages)
+        this = _replaced(gate, "state_machine", moved.outcome, moves.told(moved, onward.move))
+        return replace(this, rows=moved.rows, messages=moved.messages)
+    if onward.decision is not None:
+        holds.passed(connection, onward.decision.verdict, before.workspace_id, gate.provider)
     if onward.chain is not None:
         run = onward.chain.row if made.at is None else run_start.later(onward.chain.row, made.at)
         messages = [onward.chain.messages] if made.at is None else []
-        return _replaced(gate, "chain", onward.chain.outcome, [run], messages)
+        this = _replaced(gate, "chain", onward.chain.outcome, {"condition": gate.condition})
+        return replace(this, rows=[run], messages=messages)
     return _let_go(gate, before, made.at, onward.again_at)
 
 
@@ -271,11 +278,13 @@ def _ended(ended: Ended, gate: Gate, asked: Row) -> Moves:
     return Moves(status=status, changes={"error": error, "gate": account.text()}, silent=False)
 
 
-def _replaced(gate: Gate, verdict: str, outcome: Outcome, rows: Sequence[NewRow], messages: Sequence[Canvas]) -> Moves:
-    """Something else happens in its place."""
+def _replaced(gate: Gate, verdict: str, outcome: Outcome, more: Mapping[str, Any]) -> Moves:
+    """Something else happens in its place: its record tells what it would at once, and which approval let it."""
     account = replace(gate, verdict=verdict, rule=gate.onward["rule"], outcome=outcome.name)
     changes = {"output": transitions.dump(outcome.members()), "gate": account.text()}
-    return Moves(status=Status.COMPLETED, changes=changes, rows=rows, messages=messages)
+    said = {**dispatch_notes.told(outcome), **more, "approval": gate.approval}
+    said = {name: value for name, value in said.items() if value is not None}
+    return Moves(status=Status.COMPLETED, changes=changes, said=said)
 
 
 def _let_go(gate: Gate, before: Row, at: int | None, again_at: int) -> Moves:

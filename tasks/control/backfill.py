@@ -1,8 +1,10 @@
 """Make up for times of a recurring action that a caller names: those that were missed, or lie before it was made.
 
 In order of time: the times of the period are found, as many as are asked for; what they bring is prepared a few at a
-time; each few are accepted in one transaction that has locked the row, as a firing does. A time that was accepted
-before, by tick or by another backfill, is left alone. The schedule and its counts stay as they are.
+time; each few are accepted in one transaction that has locked the row, as a firing does, and that notes in the trail
+who has asked. A time that was accepted before, by tick or by another backfill, is left alone. What was accepted is
+known as long as executions are kept: a period that begins before that is refused, because its times might come twice.
+The schedule and its counts stay as they are.
 """
 
 import functools
@@ -13,7 +15,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from config.errors import CallerError, Conflict, InvalidRequest, Problem
+from config.errors import CallerError, Conflict, InvalidRequest, Problem, Unprocessable
+from config.settings import settings
+from config.times import stamp
 from gateway.recurring import written
 from gateway.silences.written import milliseconds
 from store.access import Caller
@@ -23,11 +27,13 @@ from store.engine.rest import Rests
 from store.recurring import firings, schedules
 from store.recurring.firings import REFUSED, SKIPPED
 from tasks.control.recurring import gone, note
-from tasks.intake.recurring import bundles, calendars, targets
+from tasks.intake.recurring import bundles, calendars, missed, targets
 from tasks.intake.recurring.bundles import Afterwards, Bundle, Occasion
 
-#: times in one transaction
-BITE = 16
+#: what a backfill has taken at the most when its last time is looked at, ms; and a day
+_TAKEN, _DAY = 3_600_000, 86_400_000
+#: times in one transaction, and characters of payload from which on they are fewer
+BITE, _ROOM = 16, 3 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,8 @@ def backfill(recurring_id: str, start: datetime, end: datetime, limit: int, call
     """Accept what the times of a period bring, from ``start`` to before ``end``; at most ``limit`` are looked at.
 
     Raises:
-        InvalidRequest: there can be no such period. NotFound: it is gone. Conflict: it was changed meanwhile.
+        InvalidRequest: there can be no such period. Unprocessable: what it has brought may be forgotten.
+        NotFound: it is gone. Conflict: it was changed meanwhile.
         Forbidden: no grant covers it. Unavailable: what was accepted so far stays, and is left alone by a second try.
     """
     row = db.read_one(schedules.read, recurring_id)
@@ -65,12 +72,34 @@ def backfill(recurring_id: str, start: datetime, end: datetime, limit: int, call
     times = replace(written.times_of(row), ends_at=None)
     found = list(itertools.islice(times.between(begin, until), limit + 1))
     done, rests = Backfilled(next_at=found[limit] if len(found) > limit else None), Rests()
-    for number in range(0, min(len(found), limit), BITE):
-        done.results += _bite(row, found[number : min(number + BITE, limit)], caller, rests)
-    made = sum(1 for one in done.results if one.execution_id is not None and not one.repeated)
-    with db.write() as connection:
-        note(connection, row, caller.key_id, "recurring.backfilled", start=begin, end=until, accepted=made)
+    size = max(1, min(BITE, _ROOM // len(row.payload)))
+    asked = _Asked(row, caller, begin, until)
+    for number in range(0, min(len(found), limit), size):
+        done.results += _bite(asked, found[number : min(number + size, limit)], rests)
+    if not asked.noted:
+        with db.write() as connection:
+            asked.note(connection, [])
     return done
+
+
+@dataclass
+class _Asked:
+    """What is made up for, and who has asked for it."""
+
+    row: Row
+    caller: Caller
+    begin: int
+    until: int
+    #: whether the trail has it
+    noted: bool = False
+
+    def note(self, connection: Connection, results: Sequence[Result]) -> None:
+        """Note in the trail who has asked, with what a transaction has accepted."""
+        made = [one.at for one in results if one.execution_id is not None and not one.repeated]
+        period: dict[str, Any] = {"start": self.begin, "end": self.until, "accepted": len(made)}
+        if made:
+            period |= {"first": made[0], "last": made[-1]}
+        note(connection, self.row, self.caller.key_id, "recurring.backfilled", **period)
 
 
 def _period(start: datetime, end: datetime, now: int) -> tuple[int, int]:
@@ -84,17 +113,23 @@ def _period(start: datetime, end: datetime, now: int) -> tuple[int, int]:
         problems.append(Problem("/end", "lies before start"))
     if problems:
         raise InvalidRequest("There are no such times.", problems=problems)
+    days = settings().retention_days
+    if begin < (soonest := now - days * _DAY + _TAKEN):
+        text = f"lies before {stamp(soonest)}: what times have brought is known for {days} days (TOCSIN_RETENTION_DAYS)"
+        raise Unprocessable("It is not known any more what came then.", problems=[Problem("/start", text)])
     return begin, until
 
 
-def _bite(row: Row, times: Sequence[int], caller: Caller, rests: Rests) -> list[Result]:
+def _bite(asked: _Asked, times: Sequence[int], rests: Rests) -> list[Result]:
+    row = asked.row
     closed = calendars.closed(row)
     left_out = {at: name for at in times if (name := closed(at)) is not None}
     found = {at: Result(at, SKIPPED, error=_skipped(name)) for at, name in left_out.items()}
     bundle = bundles.prepare([Occasion(row, at) for at in times if at not in left_out])
     for places in _parts(bundle):
         began = rests.before_bite()
-        results, afterwards = db.change(functools.partial(_written, row, bundle, places, caller))
+        results, afterwards = db.change(functools.partial(_written, asked, bundle, places))
+        asked.noted = True
         rests.bitten(began)
         afterwards.do()
         found |= {one.at: one for one in results}
@@ -115,9 +150,10 @@ def _parts(bundle: Bundle) -> Iterator[list[int]]:
 
 
 def _written(
-    row: Row, bundle: Bundle, places: Sequence[int], caller: Caller, connection: Connection
+    asked: _Asked, bundle: Bundle, places: Sequence[int], connection: Connection
 ) -> tuple[list[Result], Afterwards]:
     """Accept what was not accepted before."""
+    row = asked.row
     now = schedules.locked(connection, row.id)
     if now is None:
         raise gone(row.id)
@@ -132,8 +168,11 @@ def _written(
     results |= {place: Result(keys[place][1], REFUSED, error=_said(why)) for place, why in refused.items()}
     made, afterwards = bundle.accept(connection, [place for place in places if place not in results])
     results |= {place: Result(keys[place][1], one.outcome, one.execution_id) for place, one in made.items()}
-    firings.put(connection, [_row(row, one, caller) for one in results.values() if not one.repeated])
-    return [results[place] for place in places], afterwards
+    rows = [_row(row, one, asked.caller) for one in results.values() if not one.repeated]
+    firings.put(connection, [*missed.moved_on(connection, row, [one["due_at"] for one in rows]), *rows])
+    in_order = [results[place] for place in places]
+    asked.note(connection, in_order)
+    return in_order, afterwards
 
 
 def _said(refusal: CallerError) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """What operators do to recurring actions: make, change, pause, resume and delete them.
 
 Each change is one transaction, which has locked the row: a firing is decided before it or after it, never half. The
-next time is computed again where the times were changed, and when it is resumed; what it would have fired in between
-is not made up for.
+next time is computed again where the schedule was changed, and when it is resumed; what it would have fired in between
+is not made up for. Any other change leaves a time that is due, late or waits for its jitter where it is.
 """
 
 from collections.abc import Callable, Mapping
@@ -152,7 +152,7 @@ def next_time(row: Mapping[str, Any], now: int) -> dict[str, int | None]:
     most = row["max_executions"]
     if most is not None and row.get("executions", 0) >= most:
         return dict(NEVER)
-    times = Times(**{name: row[name] for name in ("id", "cron", "timezone", "jitter_ms", "ends_at")})
+    times = _times(row)
     next_at = times.after(now)
     return {"next_at": next_at, "fire_at": None if next_at is None else times.fires(next_at)}
 
@@ -171,7 +171,22 @@ def _timing(row: Row, values: Mapping[str, Any], new: Mapping[str, Any], caller:
     resumed = {**_GOES_ON, "failures": 0} if not row.enabled else {}
     if not resumed and not written.TIMING & set(new):
         return {}
-    return {**resumed, **next_time({**_seen(row), **values}, now)}
+    changed = {**_seen(row), **values}
+    if resumed or row.next_at is None or written.SCHEDULE & set(new):
+        return {**resumed, **next_time(changed, now)}
+    return _still(changed, row.next_at)
+
+
+def _still(row: Mapping[str, Any], next_at: int) -> dict[str, int | None]:
+    """The next time of a row of the same schedule, with its jitter; none where it comes to its end before."""
+    most, ends_at = row["max_executions"], row["ends_at"]
+    if (most is not None and row["executions"] >= most) or (ends_at is not None and next_at >= ends_at):
+        return dict(NEVER)
+    return {"next_at": next_at, "fire_at": _times(row).fires(next_at)}
+
+
+def _times(row: Mapping[str, Any]) -> Times:
+    return Times(**{name: row[name] for name in ("id", "cron", "timezone", "jitter_ms", "ends_at")})
 
 
 def _switched(recurring_id: str, caller: Caller, event: str, new: Callable[[Row], Mapping[str, Any]]) -> Row:

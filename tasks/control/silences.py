@@ -51,7 +51,8 @@ def create(given: Mapping[str, Any], author: Author, *, tenant: str, exact: bool
 
     def write(connection: Connection) -> tuple[Row, int]:
         configurations.begin(connection)
-        _refuse_too_many(*silences.live(connection, tenant), tenant)
+        root = silences.root_of(tenant)  # its children count for it: there may be any number of them
+        _refuse_too_many(*silences.live(connection, root), root)
         row = silences.add(connection, {**new, "next_at": next_at(_Row(new), db.now_ms())})
         _audit(connection, author, "silence.created", row)
         return row, configurations.end(connection)
@@ -59,10 +60,10 @@ def create(given: Mapping[str, Any], author: Author, *, tenant: str, exact: bool
     return _announced(write)
 
 
-def _refuse_too_many(of_all: int, of_tenant: int, tenant: str) -> None:
+def _refuse_too_many(of_all: int, of_root: int, root: str) -> None:
     most = settings().tenant_silences
-    if of_tenant >= most:
-        whose = "that concern all tenants" if tenant == ANY else f"of the tenant {tenant!r}"
+    if of_root >= most:
+        whose = "that concern all tenants" if root == ANY else f"of the tenant {root!r} and its children"
         text = f"There are {most:,} silences {whose} that have not ended, as many as it may have: end some first."
         raise Conflict(text, code="too_many_silences")
     if of_all >= MOST:

@@ -38,6 +38,20 @@ def provider(workspace_id: str, name: str) -> Revision:
     return revision if revision.definition["executor"] != "action" else _action_of(workspace_id, revision)
 
 
+def standing_for(workspace_id: str, name: str) -> Revision | None:
+    """The action of a tenant for which a provider stands, whether either is enabled; None where there is none.
+
+    Raises:
+        NotFound: there is no such provider. Unavailable: the database is away.
+    """
+    definition = revisions.action(_revision_id(name)).definition
+    if definition["executor"] != "action":
+        return None
+    action_id = definition["config"]["action"]
+    head = db.read_one(actions.heads, workspace_id, [action_id]).get(action_id)
+    return None if head is None else revisions.action(head.revision_id)
+
+
 def require(name: str) -> None:
     """Refuse a name that no provider has.
 

@@ -58,12 +58,10 @@ def kept(
 ) -> Kept | None:
     """What becomes of an execution that a silence concerns; None where it goes its way. ``begin`` has been called.
 
-    What a person is asked about waits for the answer, and goes out when it is approved. A firing that passes, by
-    ``provider``, takes the place of those of its alert that are held.
+    What a person is asked about waits for the answer, and goes out when it is approved.
     """
     quiet = verdict.quiet
-    if verdict.clears is not None:
-        _clear(connection, tenant, verdict.clears, provider)
+    passed(connection, verdict, tenant, provider)
     if quiet is None or isinstance(verdict.effect, RequireApproval):
         return None
     if quiet.alert is not None and _late(verdict):
@@ -71,6 +69,12 @@ def kept(
     if isinstance(verdict.effect, Silenced):
         return Kept(quiet)
     return Kept(quiet, silences.hold(connection, quiet.id, execution_id, quiet.until, quiet.alert))
+
+
+def passed(connection: Connection, verdict: Verdict, tenant: str, provider: str | None) -> None:
+    """Note that an execution passes: a firing takes the place of those of its alert held for the same provider."""
+    if verdict.clears is not None:
+        _clear(connection, tenant, verdict.clears, provider)
 
 
 def _clear(connection: Connection, tenant: str, alert: str, provider: str | None) -> None:

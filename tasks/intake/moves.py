@@ -144,9 +144,14 @@ def checked(connection: Connection, ready: Ready) -> Decided | None:
 def carried_out(connection: Connection, ready: Ready, move: Move) -> Decided:
     """Move the event of a dispatch, whose checks have let it through."""
     asked, moved = ready.asked, make(connection, move)
-    more = {"event_id": moved.event_id, "state_machine": move.machine.name}
+    more = told(moved, move)
     dispatch_notes.note(connection, asked, ready.verdict, moved.outcome, ready.shown, more=more)
     return Decided(subject=asked.subject, outcome=moved.outcome, rows=moved.rows, messages=moved.messages)
+
+
+def told(moved: Moved, move: Move) -> dict[str, object]:
+    """What a record tells of a move besides its outcome."""
+    return {"event_id": moved.event_id, "state_machine": move.machine.name}
 
 
 # the transaction

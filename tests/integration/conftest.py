@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import time_machine
 
 from store.callers import passwords
-from tests.support import cheap_passwords, dispatching
+from tests.support import cheap_passwords, dispatching, force, recurring
 from tests.support.api import Door, at_rest
+from tests.support.duties import unlimited
 from tests.support.nested import none_nested
 from tests.support.sink import Sink
 
@@ -33,6 +36,22 @@ def chained_door(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     dispatching.put_in_force(monkeypatch, tmp_path, **dispatching.CHAINED)
     yield made
     dispatching.forget()
+
+
+@pytest.fixture
+def clock() -> Iterator[Any]:
+    """A clock that stands still unless it is moved."""
+    with time_machine.travel(recurring.BEGIN, tick=False) as moved:
+        yield moved
+
+
+@pytest.fixture
+def soc(database: str, clock: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    """The application on each kind of database and on that clock, with a provider and no rules."""
+    unlimited(monkeypatch)
+    with force.clean():
+        dispatching.mock_in_force()
+        yield Door()
 
 
 @pytest.fixture

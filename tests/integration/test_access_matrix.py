@@ -6,6 +6,7 @@ whose grants come by key and by user, with every role.
 """
 
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from config.settings import settings
+from config.times import stamp
 from gateway import current
 from store.callers import users
 from store.engine import db
@@ -290,8 +292,8 @@ _BODIES["PUT", "/v1/time-intervals/<path:calendar_name>"] = {"time_intervals": [
 _BODIES["POST", "/v1/recurring"] = _RECURRING
 _BODIES["PUT", "/v1/recurring/<id:recurring_id>"] = {"description": "seen"}
 _BODIES["POST", "/v1/recurring/<id:recurring_id>/backfill"] = {
-    "start": "2026-01-01T00:00:00Z",
-    "end": "2026-01-02T00:00:00Z",
+    "start": stamp(int(time.time() - 2 * 86_400) * 1000),
+    "end": stamp(int(time.time() - 86_400) * 1000),
 }
 _BODIES["POST", "/users"] = {"username": "new", "password": PASSWORD, "role": "viewer"}
 _BODIES["PATCH", "/users/<id:username>"] = {"role": "viewer"}

@@ -17,6 +17,7 @@ from tests.support import dispatching
 from tests.support.api import Door
 from tests.support.dispatching import body, send
 from tests.support.driven import drive
+from tests.support.sse import listen
 
 PROVIDERS = """\
 providers:
@@ -208,6 +209,29 @@ def test_what_is_approved_moves_its_event(door: Door) -> None:
     assert (said["outcome"], said["previous_state"], said["new_state"]) == ("state_changed", "firing", "resolved")
     assert door.call("GET", "/v1/events").json["events"][0]["state"] == "resolved"
     assert door.call("GET", f"/v1/audit/{over['action_id']}").json["outcome"] == "state_changed"
+
+
+@pytest.mark.parametrize(("kind", "more"), [("chained", {}), ("moved", {"status": "firing"})])
+def test_what_is_approved_is_recorded_as_what_passed_at_once(door: Door, kind: str, more: dict[str, Any]) -> None:
+    """The trail has the run, or the event and its move, and the approval besides; the stream has them, too."""
+    with listen(door) as stream:
+        first = send(door, body(action_type=kind, **more), headers={"Prefer": "wait=0"}).json
+        second = send(door, body(action_type=kind, **more), headers={"Prefer": "wait=0"}).json
+        said = decide(door, second["approval_id"])["outcome"]
+        stream.wait(3)
+    approved, at_once = door.call("GET", f"/v1/audit?action_type={kind}").json["records"]
+    own = {name: approved["details"][name] for name in approved["details"] if name not in ("attempt", "approval")}
+    assert own.keys() == at_once["details"].keys()
+    assert approved["details"]["approval"] == second["approval_id"]
+    assert approved["chain_id"] == said.get("chain_id")
+    told = [event.json for event in stream.events if event.json["type"] == "action_dispatched"]
+    for one, record, outcome in zip(told, (at_once, approved), (first, said), strict=True):
+        assert one.get("chain_id") == record["chain_id"]
+        known = one["outcome"]
+        assert {name: outcome[name] for name in known} == known
+        assert known.keys() == told[0]["outcome"].keys()
+    if kind == "moved":
+        assert (own["event_id"], own["state_machine"]) == (at_once["details"]["event_id"], "alert")
 
 
 def test_what_is_approved_keeps_its_delay(door: Door) -> None:

@@ -11,7 +11,7 @@ from gateway import gate_column
 from providers.base import ProviderError
 from store.engine import db
 from store.executions import transitions
-from store.gateway import breakers
+from store.gateway import approvals, breakers
 from store.ids import new_id
 from tasks.attempts import action as attempts
 from tests.support import dispatching
@@ -236,3 +236,35 @@ def test_a_retry_asks_the_provider_of_the_rule_again(place: Place) -> None:
     gate = gate_column.read(row.gate)
     assert gate is not None
     assert (gate.provider, gate.original_provider, gate.asked_provider) == ("twice", "webhook", None)
+
+
+def test_the_breaker_of_the_rule_s_provider_is_asked_once_it_is_approved(place: Place) -> None:
+    """What is sent elsewhere and exceeds a limit waits; approved, it passes the breaker, with fallback and retry."""
+    limit = {"type": "throttle", "max_count": 1, "window_seconds": 600, "on_excess": "require_approval"}
+    few = {"name": "few", "priority": 1, "continue": True, "origins": ["trigger"]}
+    few |= {
+        "condition": {"field": "action.action_type", "eq": "act-other"},
+        "action": {**limit, "requester_may_approve": True},
+    }
+
+    rules = [few, {**away("twice")[0], "priority": 2}]
+
+    def approved(host: str) -> Any:
+        execution_id = place.trigger("act-other", host)
+        asked = db.read_one(approvals.pending_of, execution_id)
+        assert place.door.call("POST", f"/api/approvals/{asked.id}/approve", json={}).status_code == 200
+        attempts.attempt(execution_id)
+        return row_of(execution_id)
+
+    place.load("twice: {fallback_provider: other}", rules=rules)
+    place.trigger("act-other", "h-1")
+    waits = approved("fails")
+    assert (waits.status, waits.waiting_for, failures("twice")) == ("waiting", "retry", 1)
+    place.turn("twice")
+    attempts.attempt(waits.id)
+    assert (row_of(waits.id).status, place.called[-1][0]) == ("failed", "other")
+    place.load("twice: {}", rules=rules)
+    ended = approved("h-1")
+    error = json.loads(ended.error)
+    assert (ended.status, error["code"], error["details"]["provider"]) == ("failed", "circuit_open", "twice")
+    assert [name for name, _ in place.called] == ["twice", "twice", "other"]

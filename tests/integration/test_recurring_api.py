@@ -19,6 +19,7 @@ from tests.support import dispatching
 from tests.support.api import Door, assert_problem
 
 PROVIDERS = "providers:\n  drill: {kind: mock}\n  look-up: {kind: action, action: act-look}\n"
+PROVIDERS += "  look-off: {kind: action, action: act-look, enabled: false}\n"
 DAILY: dict[str, Any] = {
     "namespace": "soc",
     "tenant": "default",
@@ -167,6 +168,23 @@ def test_what_it_names_must_be_there(soc: Door) -> None:
     shown = soc.call("GET", f"/v1/recurring/{made['id']}").json
     assert shown["target"] == {"action": "act-look", "parameters": {"host": "h"}, "target": "web-1"}
     assert (shown["provider"], shown["action_type"]) == ("action", "act-look")
+
+
+@pytest.mark.parametrize(("provider", "disables"), [("look-up", True), ("look-off", False)])
+def test_a_secret_is_not_taken_for_what_is_disabled(soc: Door, provider: str, disables: bool) -> None:
+    """What may be enabled again is checked as if it were: in a new one and in a change; other values are taken."""
+    soc.create(**{**_ACTION, "id": "act-look"})
+    if disables:
+        assert soc.call("POST", "/api/actions/act-look/disable").status_code == 200
+    by_provider = {**DAILY, "provider": provider}
+    target = {**BARE, "target": {"action": "act-look", "parameters": {"host": "h"}}}
+    for body, values, pointer in (
+        (by_provider, {"payload": {"token": "hunter2"}}, "/payload/token"),
+        (target, {"target": {"action": "act-look", "parameters": {"token": "hunter2"}}}, "/target/parameters/token"),
+    ):
+        assert pointers(soc.call("POST", "/v1/recurring", json={**body, **values}), 422) == [pointer]
+        made = create(soc, {**body, **({"payload": {"host": "h"}} if "payload" in values else {})})
+        assert pointers(soc.call("PUT", f"/v1/recurring/{made['id']}", json=values), 422) == [pointer]
 
 
 _ACTION: dict[str, Any] = {

@@ -3,92 +3,24 @@
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import time_machine
 
 from store import audit
 from store.definitions import actions
 from store.engine import db
-from store.executions import transitions
-from store.recurring import firings as firing_rows
 from store.recurring import schedules
-from tasks.clock.duty import TimeSlice
-from tasks.clock.gateway import recurring
 from tasks.entrypoints import tick
-from tests.support import dispatching, force
+from tests.support import force
 from tests.support.api import Door, carry_out
-from tests.support.duties import unlimited
 from tests.support.force import rule
-
-BEGIN = "2026-11-22T10:30:00Z"
-HOUR = 3600
-HOURLY: dict[str, Any] = {
-    "namespace": "soc",
-    "tenant": "default",
-    "cron_expr": "0 * * * *",
-    "provider": "drill",
-    "action_type": "report",
-    "payload": {"to": "soc"},
-}
-BARE = {name: HOURLY[name] for name in ("namespace", "tenant", "cron_expr")}
-
-
-@pytest.fixture
-def clock() -> Iterator[Any]:
-    """A clock that stands still unless it is moved."""
-    with time_machine.travel(BEGIN, tick=False) as moved:
-        yield moved
-
-
-@pytest.fixture
-def soc(database: str, clock: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
-    """The application on each database, with a provider and no rules."""
-    unlimited(monkeypatch)
-    with force.clean():
-        dispatching.mock_in_force()
-        yield Door()
+from tests.support.recurring import HOUR, create, detail, fire, made, written
 
 
 def rules(*given: dict[str, Any]) -> None:
     """Put rules in force, with the provider."""
     force.put(*given, revisions={"drill": force.provider("drill", kind="mock")})
-
-
-def create(door: Door, **more: Any) -> str:
-    """The id of a new recurring action."""
-    body = {**(BARE if "target" in more else HOURLY), **more}
-    answer = door.call("POST", "/v1/recurring", json=body)
-    assert answer.status_code == 201, answer.text
-    return str(answer.json["id"])
-
-
-def fire() -> int:
-    """Fire what is due, however long it takes."""
-    return recurring.fire_due(TimeSlice())
-
-
-def made() -> list[Any]:
-    """The rows of all executions and runs, in their order."""
-    table = transitions.executions
-    with db.read() as connection:
-        return list(connection.execute(table.select().order_by(table.c.created_at, table.c.id)))
-
-
-def history(door: Door, recurring_id: str) -> list[dict[str, Any]]:
-    """What became of each time, the newest first."""
-    table = firing_rows.firings
-    with db.read() as connection:
-        rows = connection.execute(table.select().order_by(table.c.due_at.desc()))
-        return [dict(row._mapping) for row in rows if row.recurring_id == recurring_id]
-
-
-def detail(door: Door, recurring_id: str) -> dict[str, Any]:
-    """A recurring action as it is shown."""
-    found: dict[str, Any] = door.call("GET", f"/v1/recurring/{recurring_id}").json
-    return found
 
 
 def records() -> list[Any]:
@@ -136,7 +68,7 @@ def test_a_schedule_is_no_way_around_an_approval(soc: Door, clock: Any) -> None:
     for one in (sent, acted):
         answer = soc.call("POST", f"/v1/recurring/{one}/backfill", json=asked).json
         assert (answer["accepted"], answer["results"][0]["error"]["code"]) == (0, "approval_needed")
-        refused = {(row["outcome"], json.loads(row["reason"])["code"]) for row in history(soc, one)}
+        refused = {(row["outcome"], json.loads(row["reason"])["code"]) for row in written(one)}
         assert refused == {("refused", "approval_needed")}
     assert made() == []
 
@@ -180,7 +112,7 @@ def test_many_share_a_transaction(soc: Door, clock: Any, monkeypatch: pytest.Mon
     assert fire() == 27
     assert commits["one"] == 1
     assert len(made()) == 26
-    assert [row["outcome"] for row in history(soc, gone)] == ["refused"]
+    assert [row["outcome"] for row in written(gone)] == ["refused"]
     assert all(detail(soc, one)["execution_count"] == 1 for one in ids)
 
 
@@ -277,7 +209,7 @@ def test_three_in_a_row_that_cannot_be_accepted_pause_it(soc: Door, clock: Any) 
     assert (shown["status"], shown["paused_by"], shown["failures"]) == ("paused", "system", 3)
     assert "disabled" in shown["pause_reason"]
     assert shown["execution_count"] == 1
-    outcomes = [row["outcome"] for row in history(soc, one)]
+    outcomes = [row["outcome"] for row in written(one)]
     assert outcomes == ["refused", "refused", "refused", "accepted", "refused", "refused"]
     with db.read() as connection:
         events = [row.event for row in audit.of(connection, "default", one)]
@@ -293,7 +225,7 @@ def test_it_ends_at_its_number_and_at_its_end(soc: Door, clock: Any) -> None:
     for _ in range(4):
         clock.shift(HOUR)
         fire()
-    assert len(history(soc, number)) == len(history(soc, end)) == 2
+    assert len(written(number)) == len(written(end)) == 2
     shown = [detail(soc, number), detail(soc, end)]
     assert [(one["status"], one["next_execution"], one["next"]) for one in shown] == [("completed", None, [])] * 2
     again = soc.call("PUT", f"/v1/recurring/{number}", json={"max_executions": 3}).json
@@ -308,7 +240,7 @@ def test_one_faulty_row_stops_no_other(soc: Door, clock: Any) -> None:
     clock.shift(HOUR)
     assert fire() == 3
     assert len(made()) == 2
-    assert history(soc, ids[1])[0]["outcome"] == "refused"
+    assert written(ids[1])[0]["outcome"] == "refused"
 
 
 def test_tick_fires(soc: Door, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,4 +265,4 @@ def test_an_action_of_the_same_id_in_another_tenant_is_not_meant(soc: Door, cloc
     clock.shift(HOUR)
     assert fire() == 1
     assert made() == []
-    assert history(soc, one)[0]["outcome"] == "refused"
+    assert written(one)[0]["outcome"] == "refused"

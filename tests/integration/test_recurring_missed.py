@@ -1,66 +1,24 @@
 """Times that were missed, that meet what still goes on, and that are made up for when someone asks."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import time_machine
 
-from store.engine import db
-from store.executions import transitions
-from tasks.clock.duty import TimeSlice
-from tasks.clock.gateway import recurring
-from tests.support import dispatching, force
+from tests.support import force, recurring
 from tests.support.api import Door, assert_problem, carry_out
-from tests.support.duties import unlimited
-
-BEGIN = "2026-11-22T10:30:00Z"
-BODY: dict[str, Any] = {
-    "namespace": "soc",
-    "tenant": "default",
-    "cron_expr": "0 * * * *",
-    "provider": "drill",
-    "action_type": "report",
-    "payload": {},
-    "dedup_key": "{{execution_time}}",
-}
-MINUTE, HOUR, DAY = 60, 3600, 86_400
-
-
-@pytest.fixture
-def clock() -> Iterator[Any]:
-    """A clock that stands still unless it is moved."""
-    with time_machine.travel(BEGIN, tick=False) as moved:
-        yield moved
-
-
-@pytest.fixture
-def soc(database: str, clock: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
-    """The application on each database, with a provider and no rules."""
-    unlimited(monkeypatch)
-    with force.clean():
-        dispatching.mock_in_force()
-        yield Door()
+from tests.support.recurring import DAY, HOUR, MINUTE, fire, history
 
 
 def create(door: Door, **more: Any) -> str:
-    """The id of a new recurring action."""
-    answer = door.call("POST", "/v1/recurring", json={**BODY, **more})
-    assert answer.status_code == 201, answer.text
-    return str(answer.json["id"])
-
-
-def fire() -> int:
-    """Fire what is due, however long it takes."""
-    return recurring.fire_due(TimeSlice())
+    """The id of a new recurring action, whose dispatches say which time has brought them."""
+    said = {} if "target" in more else {"payload": {}, "dedup_key": "{{execution_time}}"}
+    return recurring.create(door, **{**said, **more})
 
 
 def made() -> list[Any]:
-    """The rows of all executions, in the order of the times that brought them."""
-    table = transitions.executions
-    with db.read() as connection:
-        rows = list(connection.execute(table.select().where(table.c.kind == "dispatch")))
+    """The rows of all dispatches, in the order of the times that brought them."""
+    rows = [row for row in recurring.made() if row.kind == "dispatch"]
     return sorted(rows, key=lambda row: json.loads(row.input)["dedup_key"])
 
 
@@ -68,14 +26,6 @@ def times() -> list[str]:
     """The times that were fired: hour and minute, with the day if it is not the first."""
     keys = [json.loads(row.input)["dedup_key"] for row in made()]
     return [key[11:16] if key.startswith("2026-11-22") else key[8:16] for key in keys]
-
-
-def history(door: Door, recurring_id: str, **query: Any) -> list[dict[str, Any]]:
-    """What became of each time, the newest first."""
-    found: list[dict[str, Any]] = door.call("GET", f"/v1/recurring/{recurring_id}/history", query_string=query).json[
-        "firings"
-    ]
-    return found
 
 
 @pytest.mark.parametrize(
@@ -191,8 +141,7 @@ def test_one_that_a_rule_stops_takes_no_place(soc: Door, clock: Any) -> None:
 def test_a_run_that_goes_on_is_cancelled_with_its_steps(soc: Door, clock: Any) -> None:
     """Of a playbook the run is what goes on."""
     playbook = soc.create_playbook(steps=[{"id": "ask", "type": "approval"}])["id"]
-    bare = dict.fromkeys(("provider", "action_type", "payload", "dedup_key"))
-    one = create(soc, target={"playbook": playbook}, overlap="cancel_other", **bare)
+    one = create(soc, target={"playbook": playbook}, overlap="cancel_other")
     clock.shift(HOUR)
     fire()
     clock.shift(HOUR)
@@ -231,23 +180,23 @@ def test_a_backfill_takes_what_tick_has_not_fired_yet(soc: Door, clock: Any) -> 
 
 
 def test_a_backfill_is_bounded(soc: Door, clock: Any) -> None:
-    """A year of minutes is read on part by part; wrong periods name their member."""
+    """A month of minutes is read on part by part; wrong periods name their member."""
     one = create(soc, cron_expr="* * * * *")
     path = f"/v1/recurring/{one}/backfill"
-    year = {"start": "2025-11-22T00:00:00Z", "end": "2026-11-22T00:00:00Z"}
-    part = soc.call("POST", path, json={**year, "limit": 3}).json
-    assert (part["accepted"], part["next_start"]) == (3, "2025-11-22T00:03:00.000Z")
+    month = {"start": "2026-10-22T00:00:00Z", "end": "2026-11-22T00:00:00Z"}
+    part = soc.call("POST", path, json={**month, "limit": 3}).json
+    assert (part["accepted"], part["next_start"]) == (3, "2026-10-22T00:03:00.000Z")
     wrong = {
-        "/limit": {**year, "limit": 501},
-        "/end": {"start": year["start"], "end": "2026-11-22T10:31:00Z"},
-        "/start": {"start": "1960-01-01T00:00:00Z", "end": year["end"]},
+        "/limit": {**month, "limit": 501},
+        "/end": {"start": month["start"], "end": "2026-11-22T10:31:00Z"},
+        "/start": {"start": "1960-01-01T00:00:00Z", "end": month["end"]},
     }
     for pointer, body in wrong.items():
         problem = assert_problem(soc.call("POST", path, json=body), 400)
         assert [one["pointer"] for one in problem["errors"]] == [pointer]
-    backwards = {"start": year["end"], "end": year["start"]}
+    backwards = {"start": month["end"], "end": month["start"]}
     assert assert_problem(soc.call("POST", path, json=backwards), 400)["errors"][0]["pointer"] == "/end"
-    missing = assert_problem(soc.call("POST", path, json={"end": year["end"]}), 400)
+    missing = assert_problem(soc.call("POST", path, json={"end": month["end"]}), 400)
     assert missing["errors"][0]["pointer"] == "/start"
 
 
@@ -262,3 +211,35 @@ def test_the_history_is_read_on(soc: Door, clock: Any) -> None:
     shown = [row["execution_time"][11:13] for row in [*first["firings"], *rest["firings"]]]
     assert shown == ["15", "14", "13", "12", "11"]
     assert (rest["count"], rest["next_cursor"]) == (2, None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"description": "x"}, {"payload": {"a": 1}}, {"max_executions": 9}, {"ends_at": "2099-01-01T00:00:00Z"}, {}],
+)
+def test_a_change_that_makes_no_other_times_drops_none(soc: Door, clock: Any, change: dict[str, Any]) -> None:
+    """One that is late, and one that waits for its jitter, come all the same; another schedule begins from now on."""
+    late, jittered, other = create(soc), create(soc, jitter_seconds=3000), create(soc)
+    clock.shift(HOUR / 2 + 20)
+    waits = soc.call("GET", f"/v1/recurring/{jittered}").json["next_execution"]
+    for one in (late, jittered):
+        assert soc.call("PUT", f"/v1/recurring/{one}", json=change).json["next_execution"] == waits
+    assert soc.call("PUT", f"/v1/recurring/{other}", json={"cron_expr": "30 * * * *"}).status_code == 200
+    assert fire() == 1
+    clock.shift(HOUR)
+    fire()
+    assert [row["execution_time"][11:16] for row in history(soc, late)] == ["12:00", "11:00"]
+    assert [row["execution_time"][11:16] for row in history(soc, jittered)][-1] == "11:00"
+    assert [row["execution_time"][11:16] for row in history(soc, other)] == ["11:30"]
+
+
+def test_another_jitter_moves_the_time_that_waits(soc: Door, clock: Any) -> None:
+    """It stays the same time of the schedule; an end before it ends the whole."""
+    one, over = create(soc, jitter_seconds=3000), create(soc, jitter_seconds=3000)
+    clock.shift(HOUR / 2 + 20)
+    assert fire() == 0
+    soc.call("PUT", f"/v1/recurring/{one}", json={"jitter_seconds": 0})
+    assert fire() == 1
+    assert history(soc, one)[0]["execution_time"] == "2026-11-22T11:00:00.000Z"
+    ended = soc.call("PUT", f"/v1/recurring/{over}", json={"ends_at": "2026-11-22T12:00:01Z"}).json
+    assert ended["next_execution"] == "2026-11-22T11:00:00.000Z"

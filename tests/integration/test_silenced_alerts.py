@@ -28,6 +28,12 @@ state_machines:
 """
 RULES = """\
 rules:
+  - name: asked
+    condition: {field: action.action_type, eq: asked}
+    action: {type: require_approval, requester_may_approve: true}
+  - name: together
+    condition: {field: action.action_type, eq: together}
+    action: {type: group, group_by: [metadata.severity], group_wait_seconds: 600}
   - name: alerts
     condition: {field: action.action_type, eq: alert}
     action: {type: state_machine, state_machine: alert}
@@ -127,3 +133,31 @@ def test_a_firing_that_passes_clears_what_was_held_before_it(door: Door) -> None
     ended = door.call("GET", f"/v1/dispatch/{held['action_id']}").json
     assert (ended["outcome"], ended["error"]["code"]) == ("failed", "superseded")
     assert door.call("GET", f"/v1/dispatch/{other['action_id']}").json["outcome"] == "accepted"
+
+
+@pytest.mark.parametrize("kind", ["asked", "together"])
+def test_a_firing_clears_it_however_it_passes(door: Door, kind: str) -> None:
+    """Once it is approved, and not before, or in a group: the end goes out, and what was held does not."""
+    silence(door, matchers=[{"name": "severity", "value": "warning"}], after="release", duration_seconds=3600)
+
+    def tell(severity: str, status: str, action_type: str) -> dict[str, Any]:
+        labels = {"metadata": {"severity": severity}, "fingerprint": "f-1", "status": status}
+        given = body(provider="mail", action_type=action_type, **labels)
+        found: dict[str, Any] = send(door, given, headers={"Prefer": "respond-async"}).json
+        return found
+
+    def of_held() -> tuple[str, str]:
+        shown = door.call("GET", f"/v1/dispatch/{held['action_id']}").json
+        return shown["outcome"], (shown.get("error") or {}).get("code", "")
+
+    held = tell("warning", "firing", "alarm")
+    assert held["outcome"] == "silenced"
+    passes = tell("critical", "firing", kind)
+    if kind == "asked":
+        assert (passes["outcome"], of_held()) == ("pending_approval", ("accepted", ""))
+        answer = door.call("POST", f"/api/approvals/{passes['approval_id']}/approve", json={})
+        assert answer.status_code == 200, answer.text
+    else:
+        assert passes["outcome"] == "grouped"
+    assert of_held() == ("failed", "superseded")
+    assert tell("warning", "resolved", "alarm")["outcome"] == "accepted"

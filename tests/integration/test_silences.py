@@ -450,14 +450,20 @@ def test_why_tells_of_what_is_gathered_and_of_what_moves_an_event(
 
 
 def test_a_tenant_has_so_many_silences_and_no_more(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another one still makes its own; one that has ended makes room."""
+    """Its children count for it; another one still makes its own; one that has ended makes room."""
     monkeypatch.setenv("TOCSIN_TENANT_SILENCES", "2")
     settings.cache_clear()
-    first, _ = silence(door), silence(door)
+    everywhere = door.key(grants=[{"tenants": ["*"]}])
+    first = silence(door)
     given = {"matchers": WARNINGS, "comment": "CHG-3", "duration_seconds": 60}
-    problem = assert_problem(door.call("POST", "/v1/silences", json=given), 409)
-    assert problem["code"] == "too_many_silences"
-    assert "2 silences of the tenant 'default'" in problem["detail"]
+    for tenant in ("default.eu", "defaults", "default-eu.fr"):
+        answer = door.call("POST", "/v1/silences", key=everywhere, json={**given, "tenant": tenant})
+        assert answer.status_code == 201, answer.text
+    for tenant in ("default", "default.eu", "default.us.web"):
+        answer = door.call("POST", "/v1/silences", key=everywhere, json={**given, "tenant": tenant})
+        problem = assert_problem(answer, 409)
+        assert problem["code"] == "too_many_silences"
+        assert "2 silences of the tenant 'default' and its children" in problem["detail"]
     other = door.key(workspace="other")
     assert door.call("POST", "/v1/silences", key=other, json=given).status_code == 201
     door.call("DELETE", f"/v1/silences/{first['id']}")

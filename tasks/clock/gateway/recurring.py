@@ -1,7 +1,8 @@
 """Fire the recurring actions whose time has come, once for each time.
 
 In order of time: tick reads those that are due, works out which of their times come (``gateway.recurring.times``), and
-prepares what these bring, outside of any transaction. Then, in one transaction for up to two hundred, the rows are
+prepares what these bring, outside of any transaction: large payloads are read a few at a time, and a row that has many
+times due of one has them in parts. Then, in one transaction for up to two hundred, the rows are
 locked, those that another process has moved on or that were changed meanwhile are left out, what the others bring is
 accepted, each time is written down under its own key, and the rows move on. So a time is fired in the transaction that
 takes it from the schedule, or not at all. What cannot be accepted counts as a failure; three in a row pause the action.
@@ -11,7 +12,7 @@ A bundle that fails as a whole is done one by one, so that one faulty row stops 
 import functools
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from config import logs
@@ -31,13 +32,14 @@ from tasks.clock.duty import TimeSlice
 from tasks.control import cancel
 from tasks.control.cancel import Cancelled
 from tasks.control.recurring import NEVER, note
-from tasks.intake.recurring import bundles, calendars
+from tasks.intake.recurring import bundles, calendars, missed
 from tasks.intake.recurring.bundles import Afterwards, Bundle, InternalError, Made, Occasion
 
-#: rows that are read at once, and times in one transaction
+#: rows that are read at once, and times in one transaction; as many characters of a payload as are small count for one
+#: time more, so that all payloads that are prepared at once come to some three mebibytes
 BATCH = 200
-#: characters of a payload that count for one time more
-_LARGE = 16_384
+#: times of a row in one transaction, however large its payload is: as many may be on time at once
+_LEAST = 2
 #: firings in a row that could not be accepted, after which it is paused
 MOST_FAILURES = 3
 #: when the times of a row are looked for again that could not be found, ms
@@ -50,7 +52,7 @@ log = logs.logger(__name__)
 
 
 def fire_due(time_slice: TimeSlice) -> int:
-    """Fire what is due, in bites that let others write; returns the number of rows.
+    """Fire what is due, in bites that let others write; returns how often a row was moved on.
 
     Raises:
         Unavailable: the database is away; the rest is left to the next tick.
@@ -58,13 +60,14 @@ def fire_due(time_slice: TimeSlice) -> int:
     fired, rests = 0, Rests()
     while not time_slice.is_over():
         rows = db.read_one(schedules.due, limit=BATCH)
-        moved = 0
+        moved, in_parts = 0, False
         for bite in _bites(rows, db.now_ms()):
             moved += _fire(bite, rests)
+            in_parts = in_parts or any(one.in_parts for one in bite)
             if time_slice.is_over():
                 break
         fired += moved
-        if len(rows) < BATCH or not moved:
+        if not moved or (len(rows) < BATCH and not in_parts):
             break
     return fired
 
@@ -77,14 +80,24 @@ class _Due:
     plan: Plan
     #: why its times are not known
     fault: CallerError | None = None
+    #: times that do not go out, because a later one that is due takes their place
+    superseded: Sequence[int] = ()
+    #: whether the plan is for the first of its times, and the row is due again after it
+    in_parts: bool = False
+
+    @property
+    def all(self) -> tuple[int, ...]:
+        """The times of which something is written down."""
+        return (*self.plan.all, *self.superseded)
 
 
 def _bites(rows: Sequence[Row], now: int) -> Iterator[list[_Due]]:
     """The rows in parts of about ``BATCH`` times; those of large payloads count for several."""
     bite, number = list[_Due](), 0
     for row in rows:
-        due = _due(row, now)
-        weight = len(due.plan.due) * (1 + len(row.payload) // _LARGE)
+        each = 1 + row.payload_size // schedules.SMALL
+        due = _part(_due(row, now), max(_LEAST, BATCH // each))
+        weight = len(due.plan.due) * each
         if bite and number + weight > BATCH:
             yield bite
             bite, number = [], 0
@@ -92,6 +105,18 @@ def _bites(rows: Sequence[Row], now: int) -> Iterator[list[_Due]]:
         number += weight
     if bite:
         yield bite
+
+
+def _part(due: _Due, most: int) -> _Due:
+    """As many of a row's times as are prepared at once; the row is due again for the others."""
+    times = due.plan.due
+    if len(times) <= most:
+        return due
+    if due.row.overlap == CANCEL_OTHER:
+        return replace(due, plan=replace(due.plan, due=times[-1:]), superseded=times[:-1])
+    next_at = times[most]
+    left_out = tuple((at, name) for at, name in due.plan.left_out if at < next_at)
+    return replace(due, plan=replace(due.plan, due=times[:most], left_out=left_out, next_at=next_at), in_parts=True)
 
 
 def _due(row: Row, now: int) -> _Due:
@@ -106,6 +131,7 @@ def _due(row: Row, now: int) -> _Due:
 
 def _fire(bite: Sequence[_Due], rests: Rests) -> int:
     """Fire some rows; returns how many were moved on by this process."""
+    bite = _whole(bite)
     occasions = [Occasion(one.row, at) for one in bite for at in one.plan.due]
     bundle = bundles.prepare(occasions)
     alone = {bundle.occasions[place].row.id for place in range(len(occasions)) if bundle.is_alone(place)}
@@ -113,6 +139,17 @@ def _fire(bite: Sequence[_Due], rests: Rests) -> int:
     parts = [together] if together else []
     parts += [[one] for one in bite if one.row.id in alone]
     return sum(_committed(part, bundle, rests) for part in parts)
+
+
+def _whole(bite: Sequence[_Due]) -> Sequence[_Due]:
+    """A bite with the payloads that go out; rows that were changed since they were read are left to the next look."""
+    large = [one.row for one in bite if one.row.payload is None and one.plan.due]
+    if not large:
+        return bite
+    found = {one.row.id: one.row for one in bite if one.row.payload is not None or not one.plan.due} | db.read_one(
+        schedules.whole, large
+    )
+    return [replace(one, row=found[one.row.id]) for one in bite if one.row.id in found]
 
 
 def _committed(part: Sequence[_Due], bundle: Bundle, rests: Rests) -> int:
@@ -152,7 +189,7 @@ def _written(
     if not part:
         return done
     places = {one.key: place for place, one in enumerate(bundle.occasions) if one.row.id in mine}
-    before = firings.accepted(connection, [(one.row.id, at) for one in part for at in one.plan.all])
+    before = firings.accepted(connection, [(one.row.id, at) for one in part for at in one.all])
     turns = [_Turn(connection, one, places, before, bundle, broken) for one in part]
     wanted = [place for turn in turns for place in turn.wanted]
     if wanted:
@@ -190,13 +227,15 @@ class _Turn:
         self.refused: list[tuple[int, CallerError]] = []
         self.others: list[Row] = []
         self.goes_out = False
-        if self.plan.missed is not None and (self.row.id, self.plan.missed[0]) not in before:
-            first, last = self.plan.missed
-            self._put(first, MISSED, missed_to=last)
+        if self.plan.missed is not None:
+            self._miss(connection, *self.plan.missed, is_written=(self.row.id, self.plan.missed[0]) in before)
         for at, name in self.plan.left_out:
             if (self.row.id, at) not in before:
                 said = {"code": "skip_during", "message": f"the calendar {name!r} leaves it out"}
                 self._put(at, SKIPPED, reason=said)
+        for at in due.superseded:
+            if (self.row.id, at) not in before:
+                self._put(at, SKIPPED, reason={"code": "overlap", "message": "a later one takes its place"})
         for at in [at for at in self.plan.due if (self.row.id, at) not in before]:
             place = places[self.row.id, at]
             refusal = broken or due.fault or bundle.refusals.get(place)
@@ -205,6 +244,12 @@ class _Turn:
             else:
                 self.wanted[place] = at
         self._leave_room(connection)
+
+    def _miss(self, connection: Connection, first: int, last: int, *, is_written: bool) -> None:
+        """Note the times that come no more; some may have been made up for before their turn was missed."""
+        begin = missed.first_unwritten(connection, self.row, first, last) if is_written else first
+        if begin is not None:
+            self._put(begin, MISSED, missed_to=last)
 
     def _leave_room(self, connection: Connection) -> None:
         """Leave out those for which there is no room: beyond the number, or while others go on."""

@@ -249,6 +249,7 @@ def _gathered(connection: Connection, ready: Ready) -> Decided:
 
 def _joined(connection: Connection, ready: Ready) -> Decided:
     asked = ready.asked
+    holds.passed(connection, ready.verdict, asked.dispatch.tenant, asked.dispatch.provider)
     outcome, closed = gather.join(connection, asked, ready.verdict, dict(ready.shown))
     return Decided(subject=asked.subject, outcome=outcome, closed=closed)
 

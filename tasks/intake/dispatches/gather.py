@@ -51,7 +51,8 @@ class NoWindowError(Exception):
 def is_single(verdict: Verdict) -> bool:
     """Whether a dispatch joins the pending window of its group in one statement on PostgreSQL."""
     effect = verdict.effect
-    return gathers(verdict) and isinstance(effect, Group) and not verdict.checks and "resolved" not in effect.flush_on
+    alone = not verdict.checks and verdict.clears is None
+    return gathers(verdict) and isinstance(effect, Group) and alone and "resolved" not in effect.flush_on
 
 
 def _outcome(joined: Joined) -> Grouped:

@@ -31,7 +31,7 @@ def note(
 
     ``payload`` is what the rules have seen; ``check`` is the one that has refused it; ``more`` are further details.
     """
-    notes.note(connection, of(asked, verdict, outcome.name, payload, check, {**_of(outcome), **(more or {})}))
+    notes.note(connection, of(asked, verdict, outcome.name, payload, check, {**told(outcome), **(more or {})}))
 
 
 def of(
@@ -75,7 +75,8 @@ def _origin(asked: Asked) -> dict[str, object]:
     return {"replayed_from": asked.replays.action_id} if asked.replays is not None else {}
 
 
-def _of(outcome: Outcome) -> dict[str, object]:
+def told(outcome: Outcome) -> dict[str, object]:
+    """What an outcome adds to the details of a record."""
     if isinstance(outcome, Suppressed):
         return {"denied": outcome.denied or None}
     if isinstance(outcome, Muted):

@@ -195,17 +195,19 @@ def prepare(occasions: Sequence[Occasion]) -> Bundle:
         Unavailable: the database is away.
     """
     bundle, asked = Bundle(occasions, Batch([])), list[Asked]()
+    payloads = _Payloads()
     for place, one in enumerate(occasions):
         try:
+            given = payloads.of(one.row)
             if one.row.target == DISPATCH:
-                this = _asked(one)
+                this = _asked(one, given)
                 unattended.check_dispatch(this)
                 asked.append(this)
                 bundle.dispatches[place] = len(asked) - 1
             elif one.row.target == ACTION:
-                bundle.actions[place] = _prepared_action(one)
+                bundle.actions[place] = _prepared_action(one, given)
             else:
-                bundle.runs[place] = _prepared_run(one)
+                bundle.runs[place] = _prepared_run(one, given)
         except CallerError as refusal:
             _refuse(bundle, place, refusal)
         except Exception:
@@ -217,6 +219,19 @@ def prepare(occasions: Sequence[Occasion]) -> Bundle:
         if isinstance(result, CallerError):
             _refuse(bundle, place, result)
     return bundle
+
+
+class _Payloads:
+    """The payloads of rows, each read once: all times of a row share it, and nothing changes it."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, dict[str, Any]] = {}
+
+    def of(self, row: Row) -> dict[str, Any]:
+        """The payload of a row, or the parameters."""
+        if row.id not in self._read:
+            self._read[row.id] = json.loads(row.payload)
+        return self._read[row.id]
 
 
 def _prepared_batch(asked: Sequence[Asked]) -> Batch:
@@ -246,14 +261,14 @@ def _refuse(bundle: Bundle, place: int, refusal: CallerError) -> None:
     bundle.refusals[place] = refusal
 
 
-def _asked(occasion: Occasion) -> Asked:
+def _asked(occasion: Occasion, payload: dict[str, Any]) -> Asked:
     row = occasion.row
     dispatch = Dispatch(
         namespace=row.namespace,
         tenant=row.workspace_id,
         provider=row.provider,
         action_type=row.action_type,
-        payload=json.loads(row.payload),
+        payload=payload,
         labels=_labels(row),
         dedup_key=written.filled(row.dedup_key, row.id, occasion.at),
     )
@@ -269,12 +284,12 @@ def _cause(row: Row) -> Cause:
     return Cause("recurring", row.namespace, _labels(row))
 
 
-def _prepared_action(occasion: Occasion) -> ReadyExecution:
+def _prepared_action(occasion: Occasion, parameters: dict[str, Any]) -> ReadyExecution:
     row = occasion.row
     request = DispatchRequest(
         caller=system(row.workspace_id),
         action_id=row.action_type,
-        parameters=json.loads(row.payload),
+        parameters=parameters,
         target=row.asset,
         cause=_cause(row),
     )
@@ -284,7 +299,7 @@ def _prepared_action(occasion: Occasion) -> ReadyExecution:
     return ready._replace(row={**ready.row, "due_at": again_at})
 
 
-def _prepared_run(occasion: Occasion) -> _ReadyRun:
+def _prepared_run(occasion: Occasion, parameters: dict[str, Any]) -> _ReadyRun:
     row = occasion.row
     playbook = db.read_one(playbooks.get, row.workspace_id, row.action_type)
     request = RunRequest(
@@ -292,7 +307,7 @@ def _prepared_run(occasion: Occasion) -> _ReadyRun:
         actor=audit.SYSTEM,
         playbook_id=playbook.id,
         revision_id=playbook.revision.id,
-        parameters=json.loads(row.payload),
+        parameters=parameters,
         trigger="schedule",
     )
     decision, request = firings.decided(playbook, request, _cause(row))

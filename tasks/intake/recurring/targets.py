@@ -49,18 +49,17 @@ def check(tenant: str, values: Mapping[str, Any]) -> None:
 
 def _check_dispatch(tenant: str, provider: str, payload: Mapping[str, Any]) -> None:
     try:
-        revision = provided.provider(tenant, provider)
+        provided.provider(tenant, provider)
     except Unavailable:
         raise
     except Conflict as refusal:
-        if refusal.code in _PASSING:
-            return
-        raise _unusable("/provider", str(refusal)) from refusal
+        if refusal.code not in _PASSING:
+            raise _unusable("/provider", str(refusal)) from refusal
     except NotFound as refusal:
         hint = "; ".join(one["detail"] for one in refusal.members.get("errors", ()))
         raise _unusable("/provider", f"there is no such provider: {hint}") from refusal
-    if revision.workspace_id:  # it stands for an action
-        _check_values(revision.definition["parameters"], payload, "/payload")
+    if (action := provided.standing_for(tenant, provider)) is not None:
+        _check_values(action.definition["parameters"], payload, "/payload")
 
 
 def _check_action(tenant: str, action_id: str, values: Mapping[str, Any]) -> None:
