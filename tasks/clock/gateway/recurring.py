@@ -146,9 +146,8 @@ def _whole(bite: Sequence[_Due]) -> Sequence[_Due]:
     large = [one.row for one in bite if one.row.payload is None and one.plan.due]
     if not large:
         return bite
-    found = {one.row.id: one.row for one in bite if one.row.payload is not None or not one.plan.due} | db.read_one(
-        schedules.whole, large
-    )
+    known = {one.row.id: one.row for one in bite if one.row.payload is not None or not one.plan.due}
+    found = known | db.read_one(schedules.whole, large)
     return [replace(one, row=found[one.row.id]) for one in bite if one.row.id in found]
 
 
