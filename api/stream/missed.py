@@ -1,9 +1,10 @@
 """What a client has missed since the event that it names, up to the place from which on it is sent what comes.
 
-In order of time a client gets one of its owner's seats. The trail is read once, bite by bite, to count what concerns
-the client; kept are numbers and places, and the events only while they are few. How many are left out is said first:
-only the newest are sent, those of a day at most. Then the bites that hold them are read again, and each is sent before
-the next one is read. So a client costs the memory of a bite, however much it has missed, however slowly it takes it.
+In order of time the trail is read once, bite by bite, to count what concerns the client; kept are numbers and places,
+and the events only while they are few. One that has missed much waits for one of its owner's seats to read on. How many
+are left out is said first: only the newest are sent, those of a day at most. Then the bites that hold them are read
+again, and each is sent before the next one is read. So a client costs the memory of a bite, however much it has missed,
+however slowly it takes it.
 
 One bite is read at a time in a process, with pauses between, owner after owner (``turns``). Between two bites, and
 while a client waits for its turn, a part without events is handed out: the sender then sees whether the client is
@@ -13,6 +14,7 @@ there.
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,10 +29,10 @@ from store.trail import Position
 
 #: events that are sent at most, how old they may be, ms; and rows of the trail that are looked at for them
 MOST, OLDEST, MOST_ROWS = 10_000, 24 * 3_600_000, 200_000
-#: rows that are read at once; those that are read without a pause: most clients have missed no more
+#: rows that are read at once; those that are read without a pause or a seat: most clients have missed no more
 BITE, AT_ONCE = 250, 2_000
 #: events that are kept while they are counted, instead of being read again
-FEW = 256
+FEW = 64
 #: clients of an owner that count at the same time in a process
 SEATS = 2
 #: between two looks at a client that waits for its turn, seconds
@@ -94,9 +96,7 @@ def gather(gap: Gap) -> Parts:
         Unavailable: the database is away.
     """
     oldest = now_ms() - OLDEST
-    with _seats.asked(gap.owner) as seat:
-        yield from _wait(seat)
-        counted = yield from _count(gap, oldest)
+    counted = yield from _count(gap, oldest)
     if counted.skipped or not gap.start.exact:
         yield Part(skipped=counted.skipped, exact=gap.start.exact)
     if counted.few is not None:
@@ -152,18 +152,23 @@ def _count(gap: Gap, oldest: int) -> Generator[Part, None, _Counted]:
     stretches = deque[_Stretch]()
     found = kept = rows = 0
     place, is_last = gap.start.place, gap.start.place >= gap.upto
-    while not is_last:
-        bite = yield from _read(gap, place, gap.upto, rows)
-        taken = gap.taken(bite.messages)
-        recent = [one for one in taken if one.at >= oldest]
-        found, kept, rows = found + len(taken), kept + len(recent), rows + bite.rows
-        if recent:
-            stretches.append(_Stretch(place, bite.place, len(recent)))
-        few = None if few is None or kept > min(FEW, MOST) else few + recent
-        while stretches and kept - stretches[0].events >= MOST:
-            kept -= stretches.popleft().events
-        place, is_last = bite.place, bite.is_last
-        yield NOTHING
+    with ExitStack() as held:
+        while not is_last:
+            bite = yield from _read(gap, place, gap.upto, rows)
+            taken = gap.taken(bite.messages)
+            recent = [one for one in taken if one.at >= oldest]
+            found, kept = found + len(taken), kept + len(recent)
+            if recent:
+                stretches.append(_Stretch(place, bite.place, len(recent)))
+            few = None if few is None or kept > min(FEW, MOST) else few + recent
+            while stretches and kept - stretches[0].events >= MOST:
+                kept -= stretches.popleft().events
+            place, is_last = bite.place, bite.is_last
+            if rows <= AT_ONCE < rows + bite.rows and not is_last:  # who has missed little waits for no other
+                few = None
+                yield from _wait(held.enter_context(_seats.asked(gap.owner)))
+            rows += bite.rows
+            yield NOTHING
     over = max(0, kept - MOST)
     return _Counted(few, stretches, over, found - kept + over)
 

@@ -22,7 +22,7 @@ from tests.support.api import Door
 from tests.support.sse import listen
 from tests.support.waiting import eventually
 
-EVERYTHING = Wanted(grants=(Grant(),))
+EVERYTHING, START = Wanted(grants=(Grant(),)), Start(Position())
 
 
 @pytest.fixture(autouse=True)
@@ -40,9 +40,9 @@ def door(database: str) -> Iterator[Door]:
     dispatching.forget()
 
 
-def gap(owner: str = "tenant/default", **more: Any) -> Gap:
-    """All that there is."""
-    return Gap(start=Start(Position()), upto=reading.last(), wanted=EVERYTHING, owner=owner, **more)
+def gap(owner: str = "tenant/default", start: Start = START) -> Gap:
+    """All that there is behind a start."""
+    return Gap(start=start, upto=reading.last(), wanted=EVERYTHING, owner=owner)
 
 
 def told(parts: list[Part]) -> list[Any]:
@@ -91,8 +91,9 @@ def _alive() -> int:
 
 
 def test_a_long_gap_holds_up_no_short_one(sqlite_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another client is served between two bites, also by one owner; of an owner two count at a time."""
+    """Another client is served between two bites, also of the same owner; of those with much two count at a time."""
     monkeypatch.setattr(missed, "BITE", 1)
+    monkeypatch.setattr(missed, "AT_ONCE", 2)
     note(*(f"n-{number}" for number in range(20)), at_once=True)
     short = Start(reading.last())
     note("last")
@@ -105,18 +106,16 @@ def test_a_long_gap_holds_up_no_short_one(sqlite_database: str, monkeypatch: pyt
 
     monkeypatch.setattr(reading, "read_on", noted)
     long = [missed.gather(gap()) for _ in range(2)]
-    for _ in range(3):
+    for _ in range(6):
         assert [next(client) for client in long] == [missed.NOTHING] * 2
     for owner in ("tenant/default", "tenant/other"):
-        mine = missed.gather(Gap(start=short, upto=reading.last(), wanted=EVERYTHING, owner=owner))
-        if owner == "tenant/other":
-            assert told(list(mine)) == ["last"]
-            continue
-        before = len(read)
-        assert [next(mine) for _ in range(3)] == [missed.NOTHING] * 3
-        assert len(read) == before
-        long.pop().close()
-        assert told(list(mine)) == ["last"]
+        assert told(list(missed.gather(gap(owner, start=short)))) == ["last"]
+    assert len(told(list(missed.gather(gap("tenant/other"))))) == 21
+    third, before = missed.gather(gap()), len(read)
+    assert [next(third) for _ in range(10)] == [missed.NOTHING] * 10
+    assert len(read) == before + 3
+    long.pop().close()
+    assert len(told(list(third))) == 21
     assert len(told(list(long[0]))) == 21
 
 
