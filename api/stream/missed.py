@@ -1,10 +1,10 @@
 """What a client has missed since the event that it names, up to the place from which on it is sent what comes.
 
-In order of time the trail is read once, bite by bite, to count what concerns the client; kept are numbers and places,
-and the events only while they are few. One that has missed much waits for one of its owner's seats to read on. How many
-are left out is said first: only the newest are sent, those of a day at most. Then the bites that hold them are read
-again, and each is sent before the next one is read. So a client costs the memory of a bite, however much it has missed,
-however slowly it takes it.
+Where that cannot be too much, the trail is read bite by bite, and each is sent before the next one is read: a client
+that is cut off soon gets on all the same. Else the trail is read once to count what concerns the client; numbers and
+places are kept, no events. After some rows it waits for one of its owner's seats to read on. How many are left out is
+said first: only the newest are sent, those of a day at most. Then the bites that hold them are read again and sent. So
+a client costs the memory of a bite, however much it has missed, however slowly it takes it.
 
 One bite is read at a time in a process, with pauses between, owner after owner (``turns``). Between two bites, and
 while a client waits for its turn, a part without events is handed out: the sender then sees whether the client is
@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from api.stream import reading
@@ -31,8 +31,8 @@ from store.trail import Position
 MOST, OLDEST, MOST_ROWS = 10_000, 24 * 3_600_000, 200_000
 #: rows that are read at once; those that are read without a pause or a seat: most clients have missed no more
 BITE, AT_ONCE = 250, 2_000
-#: events that are kept while they are counted, instead of being read again
-FEW = 64
+#: of a row there are not more events than this
+MOST_OF_ROW = 3
 #: clients of an owner that count at the same time in a process
 SEATS = 2
 #: between two looks at a client that waits for its turn, seconds
@@ -48,6 +48,8 @@ class Part(NamedTuple):
     #: events that are left out, and whether those are all
     skipped: int = 0
     exact: bool = True
+    #: where the client may go on that has had all parts up to this one
+    place: Position | None = None
 
 
 NOTHING = Part()
@@ -80,8 +82,6 @@ class _Stretch(NamedTuple):
 class _Counted(NamedTuple):
     """What there is for a client."""
 
-    #: the events where they are few
-    few: Sequence[Message] | None
     stretches: Sequence[_Stretch]
     #: events at the beginning of the stretches that are too many
     over: int
@@ -96,12 +96,12 @@ def gather(gap: Gap) -> Parts:
         Unavailable: the database is away.
     """
     oldest = now_ms() - OLDEST
+    if gap.start.exact and (gap.upto.id - gap.start.place.id) * MOST_OF_ROW <= MOST:
+        place = yield from _sent(gap, oldest)
+        gap = replace(gap, start=gap.start._replace(place=place))
     counted = yield from _count(gap, oldest)
     if counted.skipped or not gap.start.exact:
         yield Part(skipped=counted.skipped, exact=gap.start.exact)
-    if counted.few is not None:
-        yield Part(counted.few)
-        return
     missing, over = 0, counted.over
     for stretch in counted.stretches:
         bite = yield from _read(gap, stretch.after, stretch.upto)
@@ -146,9 +146,23 @@ def is_nothing_of_run(workspace_id: str, run_id: str, start: Start, wanted: Want
     return found.is_whole and not any(wanted.takes(one) and not start.has(one) for one in made)
 
 
+def _sent(gap: Gap, oldest: int) -> Generator[Part, None, Position]:
+    """Send what is there while it is read, as far as none is too old; the place reached."""
+    place, is_last, rows = gap.start.place, gap.start.place >= gap.upto, 0
+    while not is_last:
+        bite = yield from _read(gap, place, gap.upto, rows)
+        taken = gap.taken(bite.messages)
+        if any(one.at < oldest for one in taken):
+            return place
+        place, is_last, rows = bite.place, bite.is_last, rows + bite.rows
+        parts = [Part(taken, place=place)]
+        del bite, taken
+        yield parts.pop()
+    return max(place, gap.upto)
+
+
 def _count(gap: Gap, oldest: int) -> Generator[Part, None, _Counted]:
     """Count what is there for a client, to the end of the gap."""
-    few: list[Message] | None = []
     stretches = deque[_Stretch]()
     found = kept = rows = 0
     place, is_last = gap.start.place, gap.start.place >= gap.upto
@@ -160,17 +174,15 @@ def _count(gap: Gap, oldest: int) -> Generator[Part, None, _Counted]:
             found, kept = found + len(taken), kept + len(recent)
             if recent:
                 stretches.append(_Stretch(place, bite.place, len(recent)))
-            few = None if few is None or kept > min(FEW, MOST) else few + recent
             while stretches and kept - stretches[0].events >= MOST:
                 kept -= stretches.popleft().events
-            place, is_last = bite.place, bite.is_last
-            if rows <= AT_ONCE < rows + bite.rows and not is_last:  # who has missed little waits for no other
-                few = None
+            place, is_last, before, rows = bite.place, bite.is_last, rows, rows + bite.rows
+            del bite, taken, recent
+            if before <= AT_ONCE < rows and not is_last:  # who has missed little waits for no other
                 yield from _wait(held.enter_context(_seats.asked(gap.owner)))
-            rows += bite.rows
-            yield NOTHING
+            yield NOTHING if found else Part(place=place)
     over = max(0, kept - MOST)
-    return _Counted(few, stretches, over, found - kept + over)
+    return _Counted(stretches, over, found - kept + over)
 
 
 def _read(gap: Gap, after: Position, upto: Position, rows: int = 0) -> Generator[Part, None, Bite]:

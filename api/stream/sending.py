@@ -100,7 +100,8 @@ class Sending:
             if behind is None:
                 break
             upto = behind  # sending took so long that it has missed more
-        yield f"id: {reading.mark_of(start.place)}\n\n".encode()
+        if start.row == 0:
+            yield f"id: {reading.mark_of(start.place)}\n\n".encode()
         yield from self._live(start)
 
     def _missed(self, start: Start, upto: Position) -> Generator[bytes, None, bool]:
@@ -111,9 +112,10 @@ class Sending:
                 if not self._may_go_on():
                     return False
                 piece = self._piece(part.messages, part.skipped, exact=part.exact)
+                place = part.place
                 del part  # its events are not kept while the client takes them
                 if not piece and time.monotonic() - self._sent_at >= ALIVE_READING:
-                    piece = b": alive\n\n"
+                    piece = b": alive\n\n" if place is None else self._alive(place)
                 if piece:
                     self._sent_at = time.monotonic()
                     yield piece
@@ -132,9 +134,13 @@ class Sending:
                 yield piece
             elif time.monotonic() - self._sent_at >= ALIVE:
                 self._sent_at = time.monotonic()
-                yield f": alive\nid: {reading.mark_of(place)}\n\n".encode()
+                is_named = place > start.place or start.row == 0  # before a row there is no place that an id names
+                yield self._alive(place) if is_named else b": alive\n\n"
             if self._is_at_end(place):
                 return
+
+    def _alive(self, place: Position) -> bytes:
+        return f": alive\nid: {reading.mark_of(place)}\n\n".encode()
 
     def _piece(self, messages: Sequence[Message], skipped: int, *, exact: bool = True, is_before: bool = True) -> bytes:
         """Events as they are sent, and how many were left out before or behind them."""

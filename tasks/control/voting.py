@@ -129,7 +129,7 @@ def _is_requester(voter: Voter, requester: str) -> bool:
 def is_revoked(recipient: str | None, tenant: str) -> bool:
     """Whether the key or the user to which a link was given may not decide any more.
 
-    It may live in another workspace than the approval: keys of a parent, and of whoever has grants over the tenant,
+    It may live in another workspace than the approval: keys of a parent, and all keys whose grants cover the tenant,
     decide too. An address or a channel is neither key nor user.
     """
 

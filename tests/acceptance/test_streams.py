@@ -197,8 +197,8 @@ def test_ten_clients_that_are_cut_off_again_and_again_have_every_event_once(on_b
     stack, over, since = on_both, threading.Event(), int(time.time() * 1000)
     stack.restart("web", TOCSIN_STREAMS="100")
     stack.wait_ready("web")
-    steps = [{"id": one, "type": "action", "action_ref": "provider:drill"} for one in ("one", "two")]
-    playbook = stack.api.create_playbook(steps=steps)
+    sends = {"type": "action", "action_ref": "provider:drill", "parameters": {"action_type": "look", "payload": {}}}
+    playbook = stack.api.create_playbook(steps=[{"id": one, **sends} for one in ("one", "two")])
     clients = [Following(stack, path) for path in WATCHED]
     eventually(lambda: all(client.last_id for client in clients), 60, "the first places are known")
     begun = stack.rows("SELECT max(id) AS id FROM audit")[0]["id"] or 0

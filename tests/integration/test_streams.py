@@ -127,15 +127,13 @@ def test_what_comes_while_the_gap_is_read_comes_once(door: Door, monkeypatch: py
         eventually(lambda: stream.last_id, 10, "the beginning has come")
     names = [f"n-{number}" for number in range(60)]
     note(*names[:30])
-    count = missed._count
+    gather = missed.gather
 
     def slowly(*given: Any) -> Any:
-        found = yield from count(*given)
+        yield from gather(*given)
         note(*names[30:45])
-        monkeypatch.setattr(missed, "_count", count)
-        return found
 
-    monkeypatch.setattr(missed, "_count", slowly)
+    monkeypatch.setattr(missed, "gather", slowly)
     with listen(door, last_id=stream.last_id) as again:
         again.wait(45)
         note(*names[45:])
@@ -351,7 +349,6 @@ def test_a_stream_ends_with_the_key(door: Door, monkeypatch: pytest.MonkeyPatch)
 def test_a_revoked_key_reads_no_more_of_what_it_missed(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """The caller is looked up again before each part of a gap."""
     monkeypatch.setattr(sending, "CHECK", 0.0)
-    monkeypatch.setattr(missed, "FEW", 0)
     monkeypatch.setattr(missed, "BITE", 1)
     with listen(door) as stream:
         eventually(lambda: stream.last_id, 10, "the beginning has come")

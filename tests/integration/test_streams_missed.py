@@ -40,9 +40,9 @@ def door(database: str) -> Iterator[Door]:
     dispatching.forget()
 
 
-def gap(owner: str = "tenant/default", start: Start = START) -> Gap:
+def gap(owner: str = "tenant/default", start: Start = START, wanted: Wanted = EVERYTHING) -> Gap:
     """All that there is behind a start."""
-    return Gap(start=start, upto=reading.last(), wanted=EVERYTHING, owner=owner)
+    return Gap(start=start, upto=reading.last(), wanted=wanted, owner=owner)
 
 
 def told(parts: list[Part]) -> list[Any]:
@@ -56,26 +56,26 @@ def told(parts: list[Part]) -> list[Any]:
 
 
 def test_the_newest_are_sent_however_they_are_read(sqlite_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kept while they are counted, or read again in bites of any size: each once, in order, the others counted."""
+    """Sent while they are read, or counted first, in bites of any size: each once, in order, the others counted."""
     names = [f"n-{number}" for number in range(12)]
     note(*names, at_once=True)
-    for few, bite in ((256, 250), (0, 250), (0, 7), (3, 1), (12, 2)):
+    for bite in (250, 7, 2, 1):
         for most in (1, 3, 10, 12, 100):
-            for name, value in (("FEW", few), ("BITE", bite), ("MOST", most)):
-                monkeypatch.setattr(missed, name, value)
+            monkeypatch.setattr(missed, "BITE", bite)
+            monkeypatch.setattr(missed, "MOST", most)
             left_out = max(0, len(names) - most)
             assert told(list(missed.gather(gap()))) == ([(left_out, True)] if left_out else []) + names[left_out:]
 
 
 def test_clients_that_stand_still_midway_hold_no_events(sqlite_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many, and however much they have missed; each of them has all of it once it goes on."""
-    monkeypatch.setattr(missed, "FEW", 10)
     monkeypatch.setattr(missed, "BITE", 20)
+    monkeypatch.setattr(missed, "MOST", 800)
     names = [f"n-{number}" for number in range(300)]
     note(*names, at_once=True)
     clients = [missed.gather(gap(f"owner-{number}")) for number in range(10)]
     seen = [[next(client) for _ in range(number)] for number, client in enumerate(clients, 1)]  # while it is counted
-    assert _alive() <= 10 * 20
+    assert _alive() == 0
     for number, client in enumerate(clients):
         seen[number] = [message.action_ids[0] for part in seen[number] for message in part.messages]
         while len(seen[number]) < 20 * (1 + number):
@@ -94,6 +94,7 @@ def test_a_long_gap_holds_up_no_short_one(sqlite_database: str, monkeypatch: pyt
     """Another client is served between two bites, also of the same owner; of those with much two count at a time."""
     monkeypatch.setattr(missed, "BITE", 1)
     monkeypatch.setattr(missed, "AT_ONCE", 2)
+    monkeypatch.setattr(missed, "MOST", 30)
     note(*(f"n-{number}" for number in range(20)), at_once=True)
     short = Start(reading.last())
     note("last")
@@ -107,20 +108,50 @@ def test_a_long_gap_holds_up_no_short_one(sqlite_database: str, monkeypatch: pyt
     monkeypatch.setattr(reading, "read_on", noted)
     long = [missed.gather(gap()) for _ in range(2)]
     for _ in range(6):
-        assert [next(client) for client in long] == [missed.NOTHING] * 2
+        assert not any(next(client).messages for client in long)
     for owner in ("tenant/default", "tenant/other"):
         assert told(list(missed.gather(gap(owner, start=short)))) == ["last"]
     assert len(told(list(missed.gather(gap("tenant/other"))))) == 21
     third, before = missed.gather(gap()), len(read)
-    assert [next(third) for _ in range(10)] == [missed.NOTHING] * 10
+    assert not any(next(third).messages for _ in range(10))
     assert len(read) == before + 3
     long.pop().close()
     assert len(told(list(third))) == 21
     assert len(told(list(long[0]))) == 21
 
 
+def test_a_client_that_is_cut_off_at_once_gets_on(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each connection brings it something, however short it is: the first part comes before all is read."""
+    monkeypatch.setattr(missed, "BITE", 4)
+    names = [f"n-{number}" for number in range(20)]
+    note(*names, at_once=True)
+    seen: list[str] = []
+    start = Start(Position())
+    while len(seen) < len(names):
+        parts = missed.gather(gap(start=start))
+        messages = next(parts).messages
+        parts.close()
+        seen += told([Part(messages)])
+        start = Start(messages[-1].position)
+    assert seen == names
+
+
+def test_what_is_too_old_is_counted_before_the_rest(sqlite_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows may be of many days."""
+    note("old", "older", at_once=True)
+    with db.read() as connection:
+        at = connection.execute(sa.select(sa.func.max(audit.audit.c.at))).scalar_one()
+    eventually(lambda: db.now_ms() > at + 1, 10, "time goes on")
+    note("new")
+    with db.read() as connection:
+        now = connection.execute(sa.select(sa.func.max(audit.audit.c.at))).scalar_one()
+    monkeypatch.setattr(missed, "now_ms", lambda: now)
+    monkeypatch.setattr(missed, "OLDEST", 0)
+    assert told(list(missed.gather(gap()))) == [(2, True), "new"]
+
+
 def test_signs_of_life_come_while_the_trail_is_read(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Comments without an id, so that a client that is cut off begins again where it was; then the place reached."""
+    """With the place reached as long as nothing concerns the client, which may so be cut off at any time."""
     monkeypatch.setattr(sending, "ALIVE_READING", 0.0)
     monkeypatch.setattr(missed, "BITE", 1)
     note("first")
@@ -128,6 +159,8 @@ def test_signs_of_life_come_while_the_trail_is_read(door: Door, monkeypatch: pyt
         eventually(lambda: stream.last_id, 10, "the beginning has come")
     note(*(f"n-{number}" for number in range(20)), at_once=True)
     rest(door)
+    parts = list(missed.gather(gap(wanted=Wanted(grants=(Grant(),), namespace="other"))))
+    assert len({part.place for part in parts}) == len(parts) > 20
     with listen(door, path="/v1/stream?namespace=other", last_id=stream.last_id) as mute:
         eventually(lambda: mute.parser.comments >= 20, 20, "comments come")
         eventually(lambda: mute.last_id != stream.last_id, 20, "the place reached comes")
