@@ -196,8 +196,8 @@ def _read(gap: Gap, after: Position, upto: Position, rows: int = 0) -> Generator
 
 
 def _pause(began: float, rows: int) -> None:
-    """Leave time to others after a bite, unless this is the only client and has not read much."""
-    if rows > AT_ONCE or _bites.are_awaited:
+    """Leave time to other work after a bite, unless the client has not read much: it is soon through."""
+    if rows > AT_ONCE:
         rest.after_bite(began)
 
 

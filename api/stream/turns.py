@@ -33,11 +33,6 @@ class Turns:
         finally:
             self._leave(turn)
 
-    @property
-    def are_awaited(self) -> bool:
-        """Whether a client waits."""
-        return bool(self._waiting)
-
     def _leave(self, turn: "Turn") -> None:
         with self._lock:
             if turn.has_come:

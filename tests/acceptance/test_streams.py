@@ -136,7 +136,7 @@ class Following:
             except (httpx.HTTPError, AssertionError):  # nothing answers, or its former place is not free yet
                 time.sleep(0.1)
                 continue
-            stream.is_over.wait(self._dice.choice((0.0, 0.05, 0.3, 0.8)))
+            stream.is_over.wait(self._dice.choice((0.0, 0.05, 0.3, 0.8, 4.0)))
             stream.end()
             self.cuts += 1
             self.events += stream.events

@@ -16,7 +16,7 @@ def test_owners_are_called_one_after_the_other() -> None:
         blocks[asked.index(now)].__exit__(None, None, None)
     assert [turn.owner for turn in called] == ["many", "many", "one", "other", "many", "one", "many"]
     assert called[:2] == asked[:2]
-    assert not turns.are_awaited
+    assert not turns._waiting
 
 
 def test_an_owner_has_so_many_at_once() -> None:
