@@ -279,17 +279,22 @@ def key_name(db: Connection, key_id: str) -> str | None:
     return db.scalar(sa.select(api_keys.c.name).where(api_keys.c.id == key_id))
 
 
-def keys_called(db: Connection, name: str, workspace_id: str, most: int) -> list[Row]:
-    """The key with this id, or the keys of a workspace with this name, valid ones first.
+def keys_called(db: Connection, name: str, tenant: str, most: int) -> list[Row]:
+    """The key with this id, or the keys with this name that may cover a tenant; revoked ones, too.
 
-    Revoked ones, too; of one name at most ``most``.
+    Those are the keys of the tenant, and keys of other workspaces that have grants, at most ``most``: the tenant's
+    first, then those of its parents, of each the valid ones first. What the grants say is for the caller to read.
     """
-    columns = (api_keys.c.revoked_at, api_keys.c.expires_at)
+    columns = (api_keys.c.id, api_keys.c.workspace_id, api_keys.c.grants, api_keys.c.revoked_at, api_keys.c.expires_at)
     by_id: list[Row] = list(db.execute(sa.select(*columns).where(api_keys.c.id == name)))
+    parts = tenant.split(".")
+    parents = [".".join(parts[:number]) for number in range(1, len(parts))]
+    mine = api_keys.c.workspace_id == tenant
+    distance = sa.case((mine, 0), (api_keys.c.workspace_id.in_(parents), 1), else_=2)
     by_name = (
         sa.select(*columns)
-        .where(api_keys.c.name == name, api_keys.c.workspace_id == workspace_id)
-        .order_by(api_keys.c.revoked_at.is_not(None))
+        .where(api_keys.c.name == name, sa.or_(mine, api_keys.c.grants.is_not(None)))
+        .order_by(distance, api_keys.c.revoked_at.is_not(None))
     )
     return by_id or list(db.execute(by_name.limit(most)))
 

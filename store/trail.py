@@ -99,6 +99,7 @@ class Reading:
 
     def __init__(self, *columns: str) -> None:
         shown = [audit.c[name] for name in columns]
+        self.columns = tuple(shown)
         by_id = sa.select(*shown, sa.literal(0).label("xid")).where(audit.c.id > _after).order_by(audit.c.id)
         ordered = sa.select(*shown, audit.c.xid).order_by(audit.c.xid, audit.c.id)
         behind = sa.tuple_(audit.c.xid, audit.c.id) > sa.tuple_(_xid, _after)

@@ -1,5 +1,7 @@
 """``/api/playbooks/executions/{id}/events``: a run as it goes."""
 
+import functools
+
 from flask import Response
 
 from api.http.auth import caller, requires
@@ -12,6 +14,7 @@ from api.stream.reading import Start
 from gateway.grants import Grant
 from store.engine import db
 from store.executions.transitions import TERMINAL
+from store.streams import of_run
 from store.trail import Position
 from tasks.control import reach
 
@@ -37,16 +40,24 @@ def follow_run(run_id: str) -> Response:
     """
     with db.read() as connection:
         run = reach.run(connection, caller(), run_id)
-    mark, is_over = opening.named(), run.status in TERMINAL
+    mark = opening.named()
     wanted = Wanted(types=frozenset(types.OF_RUN), grants=(Grant(),), run_id=run_id)
     start = Start(Position()) if mark is None else reading.start(mark, None)
-    if mark is not None and is_over and not missed.of_run(run.workspace_id, run_id, start, wanted).messages:
+    last = functools.partial(_last, run.workspace_id, run_id)
+    end = last() if run.status in TERMINAL else None
+    if mark is not None and end is not None and missed.is_nothing_of_run(run.workspace_id, run_id, start, wanted):
         return Response(status=204)
     return opening.opened(
         Asked(
             wanted=wanted,
             start=lambda: start,
-            missed=lambda begin, _client: missed.of_run(run.workspace_id, run_id, begin, wanted),
-            is_over=is_over,
+            missed=functools.partial(missed.of_run, run.workspace_id, run_id),
+            end=end,
+            last=last,
         )
     )
+
+
+def _last(workspace_id: str, run_id: str) -> Position:
+    """The place of the last row of a run, settled or not."""
+    return db.read_aside(of_run.last, workspace_id, run_id)

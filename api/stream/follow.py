@@ -99,14 +99,14 @@ class Client:
         if messages:
             self.news.set()
 
-    def skips(self) -> bool:
-        """Whether events were left out; if so all that waits is given up, for they are read again."""
+    def skips(self) -> Position | None:
+        """Where events were left out, the place up to which all are to be read again: nothing waits any more."""
         with self._lock:
-            skipped = self._skipped > 0
-            if skipped:
-                self._waiting.clear()
-                self._skipped = 0
-        return skipped
+            if not self._skipped:
+                return None
+            self._waiting.clear()
+            self._skipped = 0
+            return self._place
 
     def take(self, seconds: float) -> Taken:
         """What waits, once something does or after so long."""

@@ -11,7 +11,7 @@ from api.http.current_request import present
 from api.stream import missed, reading
 from api.stream.follow import Client, Reader
 from api.stream.message import Wanted
-from api.stream.missed import Missed
+from api.stream.missed import Gap, Parts
 from api.stream.places import AGAIN, Places
 from api.stream.reading import Start
 from api.stream.sending import Sending
@@ -21,6 +21,7 @@ from gateway.grants import ANY
 from store.access import Caller
 from store.streams import ids
 from store.streams.ids import Mark
+from store.trail import Position
 from tasks import tenants
 
 CONTENT_TYPE = "text/event-stream"
@@ -42,9 +43,11 @@ class Asked:
     wanted: Wanted
     #: where it begins, and what reads from there on
     start: Callable[[], Start | None]
-    missed: Callable[[Start, Client], Missed | None]
+    missed: Callable[[Gap], Parts]
     tagged: bool = False
-    is_over: bool = False
+    #: of a run, as ``Sending`` has them
+    end: Position | None = None
+    last: Callable[[], Position] | None = None
 
 
 def named() -> Mark | None:
@@ -74,7 +77,7 @@ def of_stream(wanted: Wanted, *, tagged: bool) -> Response:
         Asked(
             wanted=wanted,
             start=lambda: None if mark is None else reading.start(mark, missed.MOST_ROWS),
-            missed=lambda start, client: missed.gather(start, wanted, client.goes_on),
+            missed=missed.gather,
             tagged=tagged,
         )
     )
@@ -110,18 +113,16 @@ def opened(asked: Asked) -> Response:
         client=client,
         joined=joined,
         start=start,
-        missed=functools.partial(_missed, asked, client),
+        missed=asked.missed,
+        owner=owner,
         tagged=asked.tagged,
         again=auth.again(),
         caller=me,
         leave=functools.partial(places.leave, owner, place),
-        is_over=asked.is_over,
+        end=asked.end,
+        last=asked.last,
     )
     return Response(sending, headers=_HEADERS, content_type=CONTENT_TYPE)
-
-
-def _missed(asked: Asked, client: Client, start: Start) -> Missed | None:
-    return asked.missed(start, client)
 
 
 def _owner(me: Caller) -> str:

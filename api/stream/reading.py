@@ -1,6 +1,5 @@
 """Rows of the trail, read as events, bite by bite; and the places that ids of events lead back to."""
 
-import functools
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -10,12 +9,10 @@ from store import trail
 from store.access import USER
 from store.engine import db, texts
 from store.engine.db import Connection
-from store.streams import ids, named
+from store.streams import ids, named, of_run
 from store.streams.ids import BEHIND, Mark
 from store.trail import Entry, Position
 
-#: rows of the trail that are read at once
-BITE = 500
 #: events of the trail after which a key, and a user, are looked up again
 _OF_KEYS, _OF_USERS = frozenset({"key.revoked"}), frozenset({"user.changed", "user.disabled", "session.closed"})
 
@@ -32,35 +29,33 @@ class Bite(NamedTuple):
     changed: Collection[str] = ()
 
 
-def read_on(after: Position, wanted: Collection[str], limit: int = BITE) -> Bite:
-    """The events of the settled rows behind a place, of the ``wanted`` types.
+def read_on(after: Position, wanted: Collection[str], limit: int, upto: Position | None = None) -> Bite:
+    """The events of the settled rows behind a place, of the ``wanted`` types; none behind ``upto``.
 
     Raises:
         Unavailable: the database is away.
     """
     with db.read() as connection:
-        entries = texts.read(connection, lambda: trail.settled(connection, after, limit, messages.READING))
+        found = texts.read(connection, lambda: trail.settled(connection, after, limit, messages.READING))
+        entries = found if upto is None else [entry for entry in found if entry.position <= upto]
         if not entries:
             return Bite((), after, 0, is_last=True)
-        found = texts.read(connection, lambda: named.read(connection, messages.needs(entries, wanted)))
+        known = texts.read(connection, lambda: named.read(connection, messages.needs(entries, wanted)))
     place = entries[-1].position
-    is_last = len(entries) < limit and place.epoch == after.epoch
-    return Bite(messages.of(entries, found, wanted), place, len(entries), is_last, changed(entries))
+    is_last = place == upto or len(entries) < len(found) or (len(found) < limit and place.epoch == after.epoch)
+    return Bite(messages.of(entries, known, wanted), place, len(entries), is_last, changed(entries))
 
 
-def made(entries: Sequence[Entry], wanted: Collection[str]) -> list[Message]:
-    """The events of some rows, of the ``wanted`` types.
+def at(places: Sequence[Position], wanted: Collection[str]) -> list[Message]:
+    """The events of the rows at some places, of the ``wanted`` types.
 
     Raises:
         Unavailable: the database is away.
     """
-    found: list[Message] = []
-    for first in range(0, len(entries), BITE):
-        some = entries[first : first + BITE]
-        with db.read() as connection:
-            known = texts.read(connection, functools.partial(named.read, connection, messages.needs(some, wanted)))
-        found += messages.of(some, known, wanted)
-    return found
+    with db.read() as connection:
+        entries = texts.read(connection, lambda: of_run.rows(connection, places, messages.READING))
+        known = texts.read(connection, lambda: named.read(connection, messages.needs(entries, wanted)))
+    return messages.of(entries, known, wanted)
 
 
 def changed(entries: Sequence[Entry]) -> set[str]:
@@ -92,6 +87,10 @@ class Start(NamedTuple):
     def has(self, message: Message) -> bool:
         """Whether the client has had this event."""
         return message.position.id == self.row and message.number <= self.number
+
+    def behind(self, place: Position) -> "Start":
+        """Where it goes on that has been sent all up to a place."""
+        return self._replace(exact=True) if self.place >= place else Start(place)
 
 
 def start(mark: Mark, most_rows: int | None) -> Start:

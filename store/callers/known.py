@@ -1,5 +1,7 @@
 """The user behind a token."""
 
+from collections.abc import Callable
+
 import sqlalchemy as sa
 
 from config import logs
@@ -7,11 +9,11 @@ from store import access
 from store.access import Caller
 from store.callers import tokens, users
 from store.callers.sessions import sessions
-from store.engine.db import Connection, now_ms
+from store.engine.db import Connection, Row, now_ms
 from store.engine.prepared import Prepared
 
 #: keys of one name that are looked at
-_MOST_KEYS = 1_000
+_MOST_KEYS = 10_000
 
 log = logs.logger(__name__)
 
@@ -53,18 +55,20 @@ def authenticate(db: Connection, token: str) -> Caller | None:
     )
 
 
-def is_gone(db: Connection, name: str, workspace_id: str) -> bool:
+def is_gone(db: Connection, name: str, tenant: str, covers: Callable[[Row], bool]) -> bool:
     """Whether this is the name of a user who may not sign in, or of keys that are all revoked or have expired.
 
-    What is the name of neither, as an address is, is not gone; ``user:NAME`` is always that of a user. A bare name is
-    that of a user or of keys of the workspace: what others call theirs says nothing.
+    What is the name of neither, as an address is, is not gone; ``user:NAME`` is always that of a user, and the id of a
+    key that of the key. Any other name is that of users and keys which live in the tenant or whose row ``covers`` it,
+    wherever they live: what others call theirs says nothing.
     """
     user = users.get(db, name.removeprefix(access.USER))
     if name.startswith(access.USER):
         return user is None or user.disabled_at is not None
-    if user is not None and user.workspace_id == workspace_id:
+    if user is not None and (user.workspace_id == tenant or covers(user)):
         return user.disabled_at is not None
-    keys, now = access.keys_called(db, name, workspace_id, _MOST_KEYS), now_ms()
+    called = access.keys_called(db, name, tenant, _MOST_KEYS)
+    keys, now = [key for key in called if key.id == name or key.workspace_id == tenant or covers(key)], now_ms()
     return bool(keys) and all(
         key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now) for key in keys
     )

@@ -16,6 +16,7 @@ from store.access import USER, Caller
 from store.callers import known
 from store.engine import db
 from store.gateway import approvals
+from tasks import tenants
 from tasks.runs import deciders
 from tasks.runs.deciders import NotYours
 
@@ -125,12 +126,20 @@ def _is_requester(voter: Voter, requester: str) -> bool:
     return voter.via == LINK and voter.name in _names(requester)
 
 
-def is_revoked(recipient: str | None, workspace_id: str) -> bool:
-    """Whether the key or the user of a workspace to which a link was given may not decide any more.
+def is_revoked(recipient: str | None, tenant: str) -> bool:
+    """Whether the key or the user to which a link was given may not decide any more.
 
-    An address or a channel is neither.
+    It may live in another workspace than the approval: keys of a parent, and all keys whose grants cover the tenant,
+    decide too. An address or a channel is neither key nor user.
     """
-    return recipient is not None and bool(db.read_one(known.is_gone, recipient, workspace_id))
+
+    def covers(row: Any) -> bool:
+        return any(grant.covers_tenant(tenant) for grant in tenants.granted(row.grants, row.workspace_id))
+
+    if recipient is None:
+        return False
+    with db.read() as connection:
+        return known.is_gone(connection, recipient, tenant, covers)
 
 
 def note_refusal(

@@ -56,6 +56,7 @@ class Tocsin(Layout):
             "TOCSIN_REDIS_URL": f"unix://{socket}",
             "TOCSIN_EGRESS_ALLOW": "127.0.0.0/8",
             "TOCSIN_RATE_LIMIT": "100000000/minute",
+            "TOCSIN_STREAMS": "1000",
             "TOCSIN_PORT": str(self.port),
             "BENCH_REDIS": socket,
             "TOCSIN_HOST": "127.0.0.1",

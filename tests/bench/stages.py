@@ -16,6 +16,7 @@ import profiler
 import reads
 import slow
 import soak
+import streams
 import tls
 import workloads
 from layouts import Layout
@@ -142,6 +143,20 @@ def gateway(layout: Layout, options: argparse.Namespace) -> Numbers:
     return numbers
 
 
+def followed(layout: Layout, options: argparse.Namespace) -> Numbers:
+    """Work next to open streams, and how soon an event comes."""
+    if not isinstance(layout, Tocsin):
+        return {}
+    numbers = streams.streams(layout, options)
+    say(
+        f"{layout.name}: next to {streams.OPEN} open streams W1 {numbers['streams_w1_ratio']:.2f}x, dispatches "
+        f"{numbers['streams_dispatch_ratio']:.2f}x; next to {streams.WHOLE} that have every event W1 "
+        f"{numbers['streams_whole_w1_ratio']:.2f}x, dispatches {numbers['streams_whole_dispatch_ratio']:.2f}x; "
+        f"an event comes in {numbers['streams_event_p50_ms']:.0f} ms (p95 {numbers['streams_event_p95_ms']:.0f})"
+    )
+    return numbers
+
+
 def history(layout: Layout, options: argparse.Namespace) -> Numbers:
     """Reads of a long history against a short one."""
     if not isinstance(layout, Tocsin):
@@ -195,6 +210,7 @@ STAGES = (
     Stage("slow targets", ("slow",), slow_targets),
     Stage("calls over TLS", ("tls",), secure),
     Stage("dispatches", ("dispatch",), gateway),
+    Stage("open streams", ("streams",), followed),
     Stage("reads of a long history", ("reads",), history),
     Stage("the sealed trail", ("trail",), sealed),
     Stage("queue depth", ("deep",), depth, "deep_rounds"),

@@ -103,6 +103,15 @@ DISPATCHES = (
     Row("dispatch_completed_per_s", "dispatches completed/s", kind="alone"),
     Row("dispatch_other_cores", "cores that other programs used", kind="alone"),
 )
+STREAMS = (
+    Row("streams_w1_ratio", "W1 completed runs/s next to 300 open streams, against none", ">= 0.95", kind="own"),
+    Row("streams_dispatch_ratio", "dispatches completed/s next to 300 open streams", ">= 0.95", kind="own"),
+    Row("streams_whole_w1_ratio", "W1 completed runs/s next to 10 streams of every event", kind="own"),
+    Row("streams_whole_dispatch_ratio", "dispatches completed/s next to 10 streams of every event", kind="own"),
+    Row("streams_whole_skipped", "share of the events that these were not sent", kind="alone"),
+    Row("streams_event_p50_ms", "from the end of a dispatch to its event p50, ms", kind="alone"),
+    Row("streams_event_p95_ms", "from the end of a dispatch to its event p95, ms", kind="alone"),
+)
 READS = (
     Row("reads_list_ratio_median", "a page of a list, median of all lists and filters", aim="<= 2", kind="own"),
     Row("reads_list_ratio_worst", "a page of a list, the worst", "<= 5", "<= 2", "own"),
@@ -154,6 +163,7 @@ SECTIONS = (
     Section("Slow targets", SLOW, f"{FLOOR}, 200 threads"),
     Section("Calls over TLS", TLS),
     Section("Dispatches", DISPATCHES),
+    Section("Open streams", STREAMS),
     Section("A million executions against a thousand", READS),
     Section("The sealed trail", TRAIL),
     Section("Soak", SOAK),

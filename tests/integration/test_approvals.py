@@ -226,6 +226,44 @@ def test_a_link_decides_nothing_once_its_recipient_is_revoked(door: Door) -> Non
     assert follow(door, approval_links.url(row, signing.REJECT, "sam@example.org")).status_code == 200
 
 
+def test_a_link_dies_with_a_key_that_lives_elsewhere(door: Door) -> None:
+    """A parent's key that decides about its tenants is known by its name, too; one that covers others says nothing."""
+    answer = send(door, body(action_type="mine", tenant="acme.eu"), key=door.key(grants=[{"tenants": ["*"]}]))
+    row = approval(answer.json["approval_id"])
+    assert row.workspace_id == "acme.eu"
+
+    def lead(workspace: str, tenant: str) -> tuple[str, str]:
+        with db.write() as connection:
+            access.ensure_workspace(connection, workspace, workspace)
+            grants = json.dumps([{"tenants": [tenant]}])
+            more = {"role": "operator", "scopes": [], "expires_at": None, "actor": "test", "grants": grants}
+            return workspace, access.create_key(connection, workspace_id=workspace, name="lead", **more)[0]
+
+    def without(workspace: str, key_id: str) -> int:
+        with db.write() as connection:
+            assert access.revoke_key(connection, workspace, key_id, "test")
+        return shown("lead")
+
+    def shown(recipient: str) -> int:
+        status: int = follow(door, approval_links.url(row, signing.REJECT, recipient), "GET").status_code
+        return status
+
+    assert without(*lead("acme-corp", "acme-corp")) == 200  # no parent of acme.eu
+    keys = [lead("acme", "acme"), lead("default", "*"), lead("acme", "acme")]
+    assert [without(*key) for key in keys] == [200, 200, 410]
+    door.user(username="kim", workspace="acme", grants=[{"tenants": ["acme"]}])
+    door.user(username="lee", workspace="acme-corp")
+    assert (shown("kim"), shown("lee")) == (200, 200)
+    with db.write() as connection:
+        for name in ("kim", "lee"):
+            found = users.get(connection, name)
+            assert found is not None
+            users.change(connection, found, "test", disabled_at=db.now_ms())
+    assert (shown("kim"), shown("lee")) == (410, 200)
+    assert follow(door, approval_links.url(row, signing.REJECT, "kim")).status_code == 410
+    assert approval(row.id).status == "pending"
+
+
 def test_a_refused_link_is_noted_once_in_a_while(door: Door) -> None:
     """However often somebody follows it, the trail gets one row a minute."""
     asked = ask(door, "asked")

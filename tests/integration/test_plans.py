@@ -31,7 +31,7 @@ from store.records import listing as records
 from store.records import recurring as found_recurring
 from store.records import silences as found_silences
 from store.recurring import firings, schedules
-from store.streams import named
+from store.streams import named, of_run
 from store.streams.ids import BEHIND, Mark
 from tasks.clock import metrics, monitors, seals
 from tasks.clock.duty import TimeSlice
@@ -361,9 +361,14 @@ def _follow() -> None:
     kinds = (*stream_types.USUAL, *stream_types.NAMED)
     for row in (1, 5_000):
         begin = reading.start(Mark(db.now_ms(), row, BEHIND), 1_000)
-        assert reading.read_on(begin.place, kinds).rows
+        bite = reading.read_on(begin.place, kinds, 250)
+        assert bite.rows
+        reading.at([bite.place], kinds)
     ids = [f"none-{number}" for number in range(100)]
     with db.read() as connection:
+        of_run.settled(connection, "default", "none", 100)
+        of_run.behind(connection, "default", "none", trail.Position(), 100)
+        of_run.last(connection, "default", "none")
         named.read(connection, named.Ids(*(set(ids) for _ in fields(named.Ids))))
 
 
@@ -386,7 +391,7 @@ def _tell(ids: list[str]) -> None:
         silences.kept_alerts(connection, "default", "none")
         silences.forget_alert(connection, "default", "none")
         approvals.note_refusal(connection, "apr-none")
-        known.is_gone(connection, "none", "default")
+        known.is_gone(connection, "none", "default", lambda _row: True)
         of_default = (Grant(tenants=("default",), exact=True),)
         found_silences.kept_back(connection, "sil-none", of_default, 0, db.now_ms())
         announcements.add(connection, "default", "playbook.completed", ids[0])

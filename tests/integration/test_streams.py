@@ -82,6 +82,11 @@ def note(*names: str, tenant: str = "default", at_once: bool = False, **more: An
             notes.note(connection, *part)
 
 
+def rest(door: Door) -> None:
+    """Wait until the reader has ended: the next client joins at the end of the trail."""
+    eventually(lambda: door.app.extensions["tocsin.streams"]._thread is None, 10, "nothing reads any more")
+
+
 def named(stream: Listener) -> list[str]:
     """The action ids of the events that have come."""
     return [str(event.json.get("action_id")) for event in list(stream.events)]
@@ -122,15 +127,13 @@ def test_what_comes_while_the_gap_is_read_comes_once(door: Door, monkeypatch: py
         eventually(lambda: stream.last_id, 10, "the beginning has come")
     names = [f"n-{number}" for number in range(60)]
     note(*names[:30])
-    gather = missed._gather
+    gather = missed.gather
 
     def slowly(*given: Any) -> Any:
-        found = gather(*given)
+        yield from gather(*given)
         note(*names[30:45])
-        monkeypatch.setattr(missed, "_gather", gather)
-        return found
 
-    monkeypatch.setattr(missed, "_gather", slowly)
+    monkeypatch.setattr(missed, "gather", slowly)
     with listen(door, last_id=stream.last_id) as again:
         again.wait(45)
         note(*names[45:])
@@ -178,6 +181,7 @@ def test_more_than_is_sent_again_is_counted(door: Door, monkeypatch: pytest.Monk
     note(*(f"n-{number}" for number in range(8)))
 
     def again(name: str) -> list[Any]:
+        rest(door)
         with listen(door, last_id=stream.last_id) as one:
             one.wait(1)
             note(name)
@@ -290,7 +294,7 @@ def test_nothing_is_read_without_clients(door: Door) -> None:
     assert reader._thread is None
     with listen(door), listen(door):
         assert reader._thread.is_alive()
-    eventually(lambda: reader._thread is None, 10, "nothing reads any more")
+    rest(door)
 
 
 def test_an_idle_stream_shows_that_it_lives(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -345,19 +349,20 @@ def test_a_stream_ends_with_the_key(door: Door, monkeypatch: pytest.MonkeyPatch)
 def test_a_revoked_key_reads_no_more_of_what_it_missed(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """The caller is looked up again before each part of a gap."""
     monkeypatch.setattr(sending, "CHECK", 0.0)
-    monkeypatch.setattr(sending, "PART", 1)
+    monkeypatch.setattr(missed, "BITE", 1)
     with listen(door) as stream:
         eventually(lambda: stream.last_id, 10, "the beginning has come")
     note(*(f"gap-{number}" for number in range(5)), at_once=True)
+    rest(door)
     key = door.key("operator")
 
-    def revoked(messages: list[Message], *_: Any) -> bytes:
-        if door.call("DELETE", f"/api/keys/{key.split('_')[1]}").status_code == 204:
+    def revoked(_self: Any, messages: list[Message], *_: Any, **__: Any) -> bytes:
+        if messages and door.call("DELETE", f"/api/keys/{key.split('_')[1]}").status_code == 204:
             parts.extend(messages)
         return b""
 
     parts: list[Message] = []
-    monkeypatch.setattr(sending.Sending, "_joined", lambda _self, messages: revoked(messages))
+    monkeypatch.setattr(sending.Sending, "_piece", revoked)
     with listen(door, key, last_id=stream.last_id) as again:
         assert again.is_over.wait(20)
     assert len(parts) == 1

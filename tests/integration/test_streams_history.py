@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from api.stream import follow, missed, reading
 from api.stream.follow import Client, Reader
 from api.stream.message import Message, Wanted
+from api.stream.missed import Gap
 from config.settings import settings
 from gateway.grants import Grant
 from store import audit
@@ -66,13 +67,14 @@ def _cut_off(readers: list[Reader], seed: int, over: threading.Event, seen: list
         joined = reader.join(client)
         mark = ids.read(last_id)
         assert mark is not None
-        found = missed.gather(reading.start(mark, missed.MOST_ROWS), WANTED, client.goes_on)
-        assert found is not None
-        assert (found.skipped, found.exact) == (0, True)
-        place, had = max(found.place, joined), list(found.messages)
+        start = reading.start(mark, missed.MOST_ROWS)
+        parts = list(missed.gather(Gap(start=start, upto=joined, wanted=WANTED, owner="key")))
+        assert all((part.skipped, part.exact) == (0, True) for part in parts)
+        place, had = start.behind(joined).place, [message for part in parts for message in part.messages]
         until = time.monotonic() + dice.choice((0, 0.05, 0.3))
         while time.monotonic() < until:
-            had += [message for message in client.take(0.02).messages if message.position > place]
+            live = client.take(0.02).messages
+            had += [message for message in live if message.position > place and not start.has(message)]
         reader.leave(client)
         seen += had
         if had:

@@ -171,7 +171,7 @@ class Source:
     def open(self, path: str = "/v1/stream", last_id: str = "", **query: str) -> Listener:
         """A stream; it is there when this returns."""
         headers = {"Last-Event-ID": last_id} if last_id else {}
-        request = self.http.build_request("GET", path, params=query, headers=headers)
+        request = self.http.build_request("GET", path, params=query or None, headers=headers)  # {} would drop its own
         answer = self.http.send(request, stream=True)
         if answer.status_code != 200:
             text = answer.read().decode()
