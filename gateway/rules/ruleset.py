@@ -6,11 +6,14 @@ out, and so is everything behind a rule that always matches and ends the search.
 without end.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from config.types import Json
+from gateway.facts import Facts
+from gateway.rules.conditions import Evaluation
 from gateway.rules.rule import Rule, compiled
 
 MAX_KEYS = 10_000
@@ -23,16 +26,25 @@ class Ruleset:
 
     def __init__(self, forms: Iterable[Json], switches: Mapping[str, bool] | None = None) -> None:
         """``switches`` enable and disable rules by name, whatever their files say."""
-        self._arrange(tuple(sorted(map(compiled, forms), key=lambda rule: rule.order)), switches or {})
+        self._arrange(map(compiled, forms), switches or {})
+
+    @classmethod
+    def of(cls, rules: Iterable[Rule], switches: Mapping[str, bool] | None = None) -> "Ruleset":
+        """The ruleset of rules that are compiled already."""
+        made = cls(())
+        made._arrange(rules, switches or {})
+        return made
+
+    def watched(self, note: Callable[[str], object]) -> "Ruleset":
+        """The same rules, which say by name that one has matched; nothing is compiled again."""
+        return self.of((_watched(rule, note) for rule in self.rules), self.enabled)
 
     def switched(self, switches: Mapping[str, bool] | None = None) -> "Ruleset":
         """The same rules under other switches; nothing is compiled again."""
-        other = Ruleset(())
-        other._arrange(self.rules, switches or {})
-        return other
+        return self.of(self.rules, switches)
 
-    def _arrange(self, rules: tuple[Rule, ...], switches: Mapping[str, bool]) -> None:
-        self.rules = rules
+    def _arrange(self, rules: Iterable[Rule], switches: Mapping[str, bool]) -> None:
+        self.rules = tuple(sorted(rules, key=lambda rule: rule.order))
         self.enabled = {rule.name: bool(switches.get(rule.name, rule.form["enabled"])) for rule in self.rules}
         self.in_force = tuple(rule for rule in self.rules if self.enabled[rule.name])
         #: the rules that may concern executions with this origin, namespace, tenant, provider and action type
@@ -74,6 +86,18 @@ class Ruleset:
     def listed(self) -> list[Json]:
         """The rules as ``GET /v1/rules`` shows them."""
         return [shown(rule, enabled=self.enabled[rule.name]) for rule in self.rules]
+
+
+def _watched(rule: Rule, note: Callable[[str], object]) -> Rule:
+    name, test = rule.name, rule.test
+
+    def noting(facts: Facts, this: Evaluation) -> bool | None:
+        found = test(facts, this)
+        if found:
+            note(name)
+        return found
+
+    return replace(rule, test=noting)
 
 
 def shown(rule: Rule, *, enabled: bool) -> Json:

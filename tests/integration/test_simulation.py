@@ -1,0 +1,278 @@
+"""``/v1/rules/simulate`` and ``/v1/rules/coverage``: what they answer, refuse, and leave alone."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import yaml
+
+from gateway.configuration.folder import load
+from store.engine import db
+from store.gateway.payloads import payloads
+from tasks.simulation import simulate
+from tests.support import dispatching, simulating
+from tests.support.api import Door, assert_problem, carry_out
+from tests.support.dispatching import body, send, working
+from tests.support.gateway_folder import AROUND
+
+RULES: list[dict[str, Any]] = [
+    {"name": "hush", "condition": {"field": "action.action_type", "eq": "quiet"}, "action": {"type": "suppress"}},
+    {
+        "name": "once",
+        "condition": {"field": "action.action_type", "eq": "once"},
+        "action": {"type": "deduplicate", "ttl_seconds": 300},
+    },
+    {
+        "name": "few",
+        "condition": {"field": "action.action_type", "eq": "few"},
+        "action": {"type": "throttle", "max_count": 2, "window_seconds": 300},
+    },
+    {
+        "name": "away",
+        "condition": {"field": "action.action_type", "eq": "away"},
+        "action": {"type": "reroute", "target_provider": "other"},
+    },
+    {
+        "name": "gather",
+        "condition": {"field": "action.action_type", "eq": "gather"},
+        "action": {"type": "group", "group_by": ["action.namespace"]},
+    },
+    {
+        "name": "move",
+        "condition": {"field": "action.action_type", "eq": "down"},
+        "action": {"type": "state_machine", "state_machine": "alert"},
+    },
+    {
+        "name": "chained",
+        "condition": {"field": "action.action_type", "eq": "chained"},
+        "action": {"type": "chain", "chain_name": "one"},
+    },
+    {"name": "never", "condition": {"field": "action.action_type", "eq": "unheard"}, "action": {"type": "deny"}},
+]
+_TEST = {"name": "no-tests", "condition": {"field": "action.metadata.env", "eq": "test"}, "action": {"type": "deny"}}
+
+
+@pytest.fixture
+def gate(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Door]:
+    """The application on each kind of database, with rules of most kinds; no request waits for an end."""
+    monkeypatch.setenv("TOCSIN_DISPATCH_WAIT", "0")
+    made = Door()
+    texts = {"providers": simulating.PROVIDERS, "state_machines": simulating.MACHINES, "chains": simulating.CHAINS}
+    dispatching.put_in_force(monkeypatch, tmp_path, **texts, rules=yaml.safe_dump({"rules": RULES}))
+    yield made
+    dispatching.forget()
+
+
+def simulated(door: Door, rules: Any = None, **more: Any) -> dict[str, Any]:
+    """The answer to a simulation of the last day."""
+    given = {**more, **({} if rules is None else {"rules": rules})}
+    answer = door.call("POST", "/v1/rules/simulate", json=given)
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def changes(found: dict[str, Any]) -> dict[tuple[str, str], int]:
+    """Before and after → how many are decided otherwise."""
+    return {(row["before"], row["after"]): row["count"] for row in found["changes"] if row["changed"]}
+
+
+def some(door: Door) -> None:
+    """Dispatches of all kinds, and a trigger, carried out."""
+    with working():
+        for name in ("quiet", "once", "once", "few", "few", "few", "away", "gather", "chained", "plain", "plain"):
+            labels = {"env": "test"} if name == "plain" else {}
+            answer = send(door, body(action_type=name, metadata=labels)).json
+            if answer["outcome"] == "accepted":
+                door.call("GET", f"/v1/dispatch/{answer['execution_id']}?wait=20")
+        send(door, body(action_type="down", fingerprint="f", status="firing"))
+    action = door.create(name="Look")["id"]
+    carry_out(door.call("POST", f"/api/actions/{action}/trigger", json={}).json["data"]["execution_id"])
+
+
+def test_the_rules_in_force_decide_as_they_did(gate: Door) -> None:
+    """Nothing changes where the rules are those of then, whatever they remember, move or send elsewhere."""
+    some(gate)
+    found = simulated(gate)
+    assert changes(found) == {}
+    assert (found["changed"], found["by_another_rule"], found["undecided"]) == (0, 0, [])
+    assert {row["before"]: row["count"] for row in found["changes"]} == {
+        "suppress": 1,
+        "deduplicate": 1,
+        "deduplicated": 1,
+        "throttle": 2,
+        "throttled": 1,
+        "reroute": 1,
+        "group": 1,
+        "state_machine": 1,
+        "chain": 1,
+        "allow": 3,
+    }
+    once = next(rule for rule in found["rules"] if rule["name"] == "once")
+    assert once == {"name": "once", "matched": 2, "decides": 2, "decided_before": 2}
+    assert (found["complete"], found["ended_at"], found["rules_tried"]) == (True, None, len(RULES))
+
+
+def test_changes_say_what_would_have_become_of_what_came(gate: Door) -> None:
+    """Rules that are added, replaced and removed: counts, examples, and where it would go."""
+    some(gate)
+    reroute = {**RULES[3], "action": {"type": "reroute", "target_provider": "broken"}}
+    found = simulated(gate, {"add": [{**_TEST, "priority": -1}], "replace": [reroute], "remove": ["hush"]})
+    assert changes(found) == {("allow", "deny"): 2, ("reroute", "reroute"): 1, ("suppress", "allow"): 1}
+    [denied] = [row for row in found["changes"] if row["after"] == "deny"]
+    record = gate.call("GET", f"/v1/audit/{denied['examples'][0]['action_id']}").json
+    assert record["id"] == denied["examples"][0]["record_id"]
+    assert (denied["examples"][0]["before_rule"], denied["examples"][0]["after_rule"]) == (None, "no-tests")
+    [sent] = [row for row in found["changes"] if row["after"] == "reroute"]
+    assert (sent["before_to"], sent["after_to"]) == ("other", "broken")
+    assert simulated(gate, [])["rules_tried"] == 0
+    assert changes(simulated(gate, RULES)) == {}
+
+
+def test_nothing_is_written(gate: Door, database: str) -> None:
+    """The database counts no change: SQLite none by any connection to the file, PostgreSQL none to any row."""
+    some(gate)
+    with db.engine().connect() as watching:
+        before = _written(watching, database)
+        simulated(gate, {"add": [_TEST], "remove": ["once"]})
+        simulated(gate)
+        gate.call("GET", "/v1/rules/coverage")
+        assert _written(watching, database) == before
+
+
+def _written(watching: Any, kind: str) -> Any:
+    """What the database itself counts of changes, and the rows of each table."""
+    if kind == "sqlite":  # changed by any commit of another connection
+        return watching.execute(sa.text("PRAGMA data_version")).scalar_one(), _rows(watching)
+    with db.read() as connection:  # each connection counts for itself until it is told to flush
+        connection.execute(sa.text("SELECT pg_stat_force_next_flush()"))
+    watching.execute(sa.text("SELECT pg_stat_clear_snapshot()"))
+    counted = "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_user_tables ORDER BY relname"
+    return [tuple(row) for row in watching.execute(sa.text(counted))], _rows(watching)
+
+
+def _rows(connection: Any) -> dict[str, int]:
+    names = sa.inspect(connection).get_table_names()
+    return {name: connection.execute(sa.text(f"SELECT count(*) FROM {name}")).scalar_one() for name in names}
+
+
+def test_what_cannot_be_decided_is_named(gate: Door) -> None:
+    """A body that is gone, one that was masked, and what conditions ask about the time before: counted, with why."""
+    send(gate, body(action_type="quiet", payload={"password": "secret-word"}))
+    gone = send(gate, body(action_type="quiet", payload={"kept": "no"})).json["action_id"]
+    with db.write() as connection:
+        assert connection.execute(sa.delete(payloads).where(payloads.c.subject == gone)).rowcount == 1
+    found = simulated(gate)
+    assert {one["code"]: one["count"] for one in found["undecided"]} == {"payload_gone": 1, "payload_masked": 1}
+    record = gate.call("GET", f"/v1/audit/{gone}").json
+    assert [record["id"]] == next(one["examples"] for one in found["undecided"] if one["code"] == "payload_gone")
+    seen = {"name": "seen", "condition": {"state_seen": "unheard", "within_seconds": 60}, "action": {"type": "deny"}}
+    since = gate.call("GET", f"/v1/audit/{send(gate, body(action_type='quiet')).json['action_id']}").json
+    later = simulated(gate, [seen], **{"from": since["completed_at"]})
+    assert [(one["code"], one["count"]) for one in later["undecided"]] in ([], [("state_unknown", 1)])
+    assert "memory" not in {one["code"] for one in later["assumptions"]}
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [{"name": "x", "condition": {"field": "action.provider", "eqq": "a"}, "action": {"type": "allow"}}],
+        [{"name": "x", "condition": {"field": "action.provider", "eq": "a"}, "action": {"type": "chain"}}, 7],
+        [{"name": "x", "action": {"type": "reroute", "target_provider": "unknown"}}],
+        [{**_TEST, "time_zone": "UTC"}, _TEST],
+        [_TEST, _TEST],
+    ],
+)
+def test_faults_are_those_of_a_load(door: Door, rules: Any) -> None:
+    """The same words at the same pointers; nothing is simulated."""
+    answer = door.call("POST", "/v1/rules/simulate", json={"rules": rules})
+    assert_problem(answer, 400)
+    said = {(one["pointer"], one["detail"]) for one in answer.json["errors"]}
+    loaded = load({"rules/a.yaml": yaml.safe_dump(json.loads(json.dumps({"rules": rules})))}, AROUND).faults
+    expected = {tuple(fault.partition(" ")[2].split(": ", 1)) for fault in loaded}
+    assert {pointer for pointer, _ in said} == {pointer for pointer, _ in expected}
+    assert len(said) == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "pointer"),
+    [
+        ({"limit": 0}, "/limit"),
+        ({"limit": 50_001}, "/limit"),
+        ({"hours": 0}, "/hours"),
+        ({"hours": 1, "from": "2026-01-01T00:00:00Z"}, "/hours"),
+        ({"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z"}, "/to"),
+        ({"from": "10000-01-01T00:00:00Z"}, "/from"),
+        ({"rule": []}, "/rule"),
+        ({"rules": "all"}, "/rules"),
+        ({"rules": {"ad": []}}, "/rules/ad"),
+        ({"rules": {"remove": ["unheard"]}}, "/rules/remove/0"),
+        ({"rules": {"remove": "x"}}, "/rules/remove"),
+        ({"rules": {"replace": [_TEST]}}, "/rules/replace/0/name"),
+        ({"rules": {"add": {}}}, "/rules/add"),
+        ({"rules": [{}] * 10_001}, "/rules"),
+    ],
+)
+def test_what_is_wrong_is_named(door: Door, given: Any, pointer: str) -> None:
+    """Each fault with its pointer."""
+    answer = door.call("POST", "/v1/rules/simulate", json=given)
+    assert_problem(answer, 400)
+    assert pointer in {one["pointer"] for one in answer.json["errors"]}, answer.json
+
+
+def test_a_simulation_is_bounded(gate: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its limit and by time: the answer says up to when it has come. Any time that can be written may be named."""
+    some(gate)
+    part = simulated(gate, limit=5)
+    assert (part["records"], part["complete"]) == (5, False)
+    assert part["ended_at"] is not None
+    assert simulated(gate, **{"from": "0001-01-01T00:00:00Z", "to": "9999-12-31T23:59:59Z"})["complete"]
+    assert simulated(gate, to="0001-01-01T00:00:00Z")["records"] == 0
+    assert simulated(gate, **{"from": "9999-01-01T00:00:00Z"})["records"] == 0
+    monkeypatch.setattr(simulate, "LONGEST", 0)
+    timed = simulated(gate)
+    assert (timed["decided"], timed["complete"]) == (0, False)
+
+
+def test_one_at_a_time(door: Door) -> None:
+    """A second simulation in the same process is answered 503, to be sent again."""
+    with simulate._under_way:
+        answer = door.call("POST", "/v1/rules/simulate", json={})
+    assert_problem(answer, 503)
+    assert answer.json["retryable"]
+    assert door.call("POST", "/v1/rules/simulate").status_code == 200
+
+
+def test_tenants_see_their_own(gate: Door) -> None:
+    """Only records that the grants cover are decided; rules of others are not known, and not to be changed."""
+    gate.admin = gate.key(grants=[{"tenants": ["*"]}])
+    send(gate, body(action_type="quiet"))
+    send(gate, body(action_type="quiet", tenant="acme", metadata={"env": "test"}))
+    acme = gate.key(grants=[{"tenants": ["acme"]}])
+    limited = gate.key(grants=[{"tenants": ["acme"], "namespaces": ["other"]}])
+
+    def seen(key: str, **given: Any) -> Any:
+        return gate.call("POST", "/v1/rules/simulate", key=key, json=given)
+
+    assert seen(gate.admin).json["decided"] == 2
+    assert seen(gate.admin, tenant="acme").json["decided"] == 1
+    assert seen(acme).json["decided"] == 1
+    assert seen(limited).json["decided"] == 0
+    assert_problem(seen(acme, tenant="default"), 403)
+    assert seen(gate.admin, namespace="notifications").json["decided"] == 2
+    assert seen(gate.admin, namespace="other").json["decided"] == 0
+
+
+def test_coverage_names_what_no_rule_concerns(gate: Door) -> None:
+    """Each combination that came, with how much of it rules concern; and the rules that nothing matches."""
+    some(gate)
+    found = gate.call("GET", "/v1/rules/coverage?hours=1").json
+    covered = {one["action_type"]: (one["count"], one["covered"]) for one in found["combinations"]}
+    assert covered["plain"] == (2, "none")
+    assert covered["once"] == (2, "all")
+    assert found["combinations"][0]["covered"] == "none"
+    assert found["never_matched"] == ["never"]
+    assert_problem(gate.call("GET", "/v1/rules/coverage?hours=0"), 400)
+    assert_problem(gate.call("GET", "/v1/rules/coverage?tenant=foreign"), 403)

@@ -1,0 +1,70 @@
+"""Simulations say what really happens: of the rules in force, and of others that are then put in force."""
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+import yaml
+
+from tests.support import dispatching, simulating
+
+BEGIN = 1_790_000_000_000
+
+Put = Callable[[list[dict[str, Any]]], None]
+
+
+@pytest.fixture
+def put(sqlite_database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Put]:
+    """Puts rules in force, in place of those before."""
+
+    def loaded(rules: list[dict[str, Any]]) -> None:
+        texts = {"providers": simulating.PROVIDERS, "state_machines": simulating.MACHINES, "chains": simulating.CHAINS}
+        dispatching.put_in_force(monkeypatch, tmp_path, **texts, rules=yaml.safe_dump({"rules": rules}))
+
+    yield loaded
+    dispatching.forget()
+
+
+def agree(put: Put, changes: int, number: int, seed: int) -> None:
+    """Simulate changed rules, then put them in force and really send the same at the same moments."""
+    rng = random.Random(seed)
+    given = simulating.arrivals(rng, number, BEGIN)
+    with time_machine.travel(BEGIN / 1000, tick=False) as clock:
+        put(simulating.BASE)
+        caller = simulating.workspace("t-base")
+        was = {}
+        for at, one in given:
+            clock.move_to(at / 1000)
+            was[one["id"]] = simulating.sent(caller, one)
+        end = given[-1][0] + 1
+        clock.move_to(end / 1000)
+        found, same = simulating.simulated("t-base", BEGIN, end)
+        assert same == was
+        assert not found.tally.changed
+        for change in range(changes):
+            clock.move_to(BEGIN / 1000)
+            put(simulating.BASE)
+            rules = simulating.changed(rng, simulating.BASE)
+            found, foretold = simulating.simulated("t-base", BEGIN, end, rules=rules)
+            assert foretold.keys() == was.keys(), found.tally.undecided
+            put(rules)
+            caller, real = simulating.workspace(f"t-{change}"), {}
+            for at, one in given:
+                clock.move_to(at / 1000)
+                real[one["id"]] = simulating.sent(caller, one)
+            assert foretold == real, (seed, change, rules)
+
+
+def test_changed_rules_decide_as_simulated(put: Put) -> None:
+    """What a simulation foretells of other rules is what they do to the same dispatches at the same moments."""
+    agree(put, 2, 20, seed=7)
+
+
+@pytest.mark.gate
+@pytest.mark.parametrize("seed", range(8))
+def test_two_hundred_changes_decide_as_simulated(put: Put, seed: int) -> None:
+    """Random rules of all kinds, over random dispatches: they agree in each."""
+    agree(put, 25, 40, seed)
