@@ -1,14 +1,18 @@
 """Simulations say what really happens: of the rules in force, and of others that are then put in force."""
 
+import functools
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import time_machine
 import yaml
 
+from store.audit import audit
+from store.engine import db
 from tests.support import dispatching, simulating
 
 BEGIN = 1_790_000_000_000
@@ -16,15 +20,16 @@ BEGIN = 1_790_000_000_000
 Put = Callable[[list[dict[str, Any]]], None]
 
 
+def loaded(monkeypatch: pytest.MonkeyPatch, folder: Path, rules: list[dict[str, Any]]) -> None:
+    """Put rules in force, in place of those before."""
+    texts = {"providers": simulating.PROVIDERS, "state_machines": simulating.MACHINES, "chains": simulating.CHAINS}
+    dispatching.put_in_force(monkeypatch, folder, **texts, rules=yaml.safe_dump({"rules": rules}))
+
+
 @pytest.fixture
 def put(sqlite_database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Put]:
     """Puts rules in force, in place of those before."""
-
-    def loaded(rules: list[dict[str, Any]]) -> None:
-        texts = {"providers": simulating.PROVIDERS, "state_machines": simulating.MACHINES, "chains": simulating.CHAINS}
-        dispatching.put_in_force(monkeypatch, tmp_path, **texts, rules=yaml.safe_dump({"rules": rules}))
-
-    yield loaded
+    yield functools.partial(loaded, monkeypatch, tmp_path)
     dispatching.forget()
 
 
@@ -68,3 +73,25 @@ def test_changed_rules_decide_as_simulated(put: Put) -> None:
 def test_two_hundred_changes_decide_as_simulated(put: Put, seed: int) -> None:
     """Random rules of all kinds, over random dispatches: they agree in each."""
     agree(put, 25, 40, seed)
+
+
+@pytest.mark.gate
+def test_ten_thousand_are_decided_as_they_were(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By the 50 rules in force: from the beginning of all, and from the middle, where what was before is not known."""
+    rules = [*simulating.BASE, *simulating.others(46)]
+    loaded(monkeypatch, tmp_path, rules)
+    caller, rng, begin = simulating.workspace("t-many"), random.Random(7), db.now_ms()
+    was = {}
+    for first in range(0, 10_000, 500):
+        was |= simulating.batch(caller, [simulating.arrival(rng, first + place) for place in range(500)])
+    end = db.now_ms() + 1
+    found, same = simulating.simulated("t-many", begin, end)
+    assert (len(same), found.tally.changed, found.tally.undecided) == (10_000, 0, {})
+    assert same == was
+    with db.read() as connection:
+        middle = connection.execute(sa.select(sa.func.max(audit.c.at))).scalar_one() - (end - begin) // 2
+    later, _ = simulating.simulated("t-many", middle, end)
+    assert later.has_past
+    assert later.records > 1_000
+    assert (later.tally.changed, later.tally.undecided) == (0, {})
+    dispatching.forget()

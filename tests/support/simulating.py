@@ -180,6 +180,38 @@ def sent(caller: Caller, given: dict[str, Any]) -> str:
     return recorded(caller.workspace_id, str(given["id"]), taken.subject)
 
 
+def batch(caller: Caller, given: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Dispatch many at once, and carry out what goes out; what became of each by its id."""
+    asked = [Asked(caller=caller, dispatch=Dispatch(tenant=caller.workspace_id, **one)) for one in given]
+    taken = accept.accept(asked)
+    for one in taken:
+        assert not isinstance(one, Exception), one
+        if one.outcome is None:
+            action.attempt(one.subject)
+    mine = audit.c.workspace_id == caller.workspace_id, audit.c.given_id.in_([one["id"] for one in given])
+    with db.read() as connection:
+        rows = connection.execute(sa.select(audit.c.given_id, audit.c.outcome, audit.c.verdict).where(*mine))
+        return {row.given_id: _decision(row) for row in rows}
+
+
+def others(number: int) -> list[dict[str, Any]]:
+    """Rules that are asked about everything and match little."""
+    return [
+        {
+            "name": f"other-{place}",
+            "priority": -1,
+            "condition": {
+                "all": [
+                    {"field": "action.payload.host", "eq": f"host-{place}"},
+                    {"field": "action.payload.score", "gt": place % 10},
+                ]
+            },
+            "action": {"type": "suppress"},
+        }
+        for place in range(number)
+    ]
+
+
 def recorded(tenant: str, given_id: str, subject: str) -> str:
     """What became of a dispatch, by its record; of what waits, by its execution."""
     mine = (audit.c.workspace_id == tenant, audit.c.given_id == given_id)
@@ -188,7 +220,11 @@ def recorded(tenant: str, given_id: str, subject: str) -> str:
         if row is None:
             text = sa.select(executions.c.gate).where(executions.c.id == subject)
             return str(json.loads(connection.execute(text).scalar_one())["verdict"])
-    return row.outcome if row.outcome in ("deduplicated", "throttled", "muted") else row.verdict or "allow"
+    return _decision(row)
+
+
+def _decision(row: Any) -> str:
+    return str(row.outcome if row.outcome in ("deduplicated", "throttled", "muted") else row.verdict or "allow")
 
 
 def simulated(tenant: str, since: int, until: int, **more: Any) -> tuple[simulate.Simulated, dict[str, str]]:
