@@ -6,14 +6,11 @@ out, and so is everything behind a rule that always matches and ends the search.
 without end.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from config.types import Json
-from gateway.facts import Facts
-from gateway.rules.conditions import Evaluation
 from gateway.rules.rule import Rule, compiled
 
 MAX_KEYS = 10_000
@@ -34,10 +31,6 @@ class Ruleset:
         made = cls(())
         made._arrange(rules, switches or {})
         return made
-
-    def watched(self, note: Callable[[str], object]) -> "Ruleset":
-        """The same rules, which say by name that one has matched; nothing is compiled again."""
-        return self.of((_watched(rule, note) for rule in self.rules), self.enabled)
 
     def switched(self, switches: Mapping[str, bool] | None = None) -> "Ruleset":
         """The same rules under other switches; nothing is compiled again."""
@@ -86,18 +79,6 @@ class Ruleset:
     def listed(self) -> list[Json]:
         """The rules as ``GET /v1/rules`` shows them."""
         return [shown(rule, enabled=self.enabled[rule.name]) for rule in self.rules]
-
-
-def _watched(rule: Rule, note: Callable[[str], object]) -> Rule:
-    name, test = rule.name, rule.test
-
-    def noting(facts: Facts, this: Evaluation) -> bool | None:
-        found = test(facts, this)
-        if found:
-            note(name)
-        return found
-
-    return replace(rule, test=noting)
 
 
 def shown(rule: Rule, *, enabled: bool) -> Json:

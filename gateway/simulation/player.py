@@ -73,7 +73,7 @@ class Player:
 
     def __init__(self, trial: Trial) -> None:
         self._matched: list[str] = []
-        self._ruleset = trial.ruleset.watched(self._matched.append)
+        self._ruleset = trial.ruleset
         self._calendars = trial.calendars
         self._checks = Checks(trial.played_from, trial.unchanged)
         self.past = Past(trial.known_from, trial.machines)
@@ -89,7 +89,7 @@ class Player:
         self._matched.clear()
         self.past.begin(facts.at)
         rules = self._ruleset.candidates(*facts.key)
-        verdict = decide(rules, facts, self.past, self._calendars) if rules else ALLOWED
+        verdict = decide(rules, facts, self.past, self._calendars, self._matched.append) if rules else ALLOWED
         if self.past.doubt:
             self.stands(arrival)
             return None, []

@@ -1,6 +1,7 @@
 """Records as simulations read them: when each came and what became of it, then what it carried, a few at once."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -31,16 +32,22 @@ _columns = (
 def brief(db: Connection, ids: Sequence[int]) -> list[Row]:
     """What conditions may ask of these records, and when each came."""
     columns = (audit.c[name] for name in (*_BRIEF, *_MORE))
-    return list(db.execute(sa.select(*columns).where(audit.c.id.in_(ids))))
+    return _all(db, sa.select(*columns).where(audit.c.id.in_(ids)))
 
 
 def whole(db: Connection, ids: Sequence[int]) -> list[Row]:
     """These records with what they carried; a large ``input`` or ``body`` is NULL, but ``has_input``, ``has_body``."""
     query = sa.select(*_columns, small(db, executions.c.input), small(db, payloads.c.body))
-    return list(db.execute(query.select_from(_joined).where(audit.c.id.in_(ids))))
+    return _all(db, query.select_from(_joined).where(audit.c.id.in_(ids)))
 
 
 def large(db: Connection, record_id: int) -> list[Row]:
     """One record with what it carried, however large."""
     query = sa.select(*_columns, executions.c.input, payloads.c.body).select_from(_joined)
-    return list(db.execute(query.where(audit.c.id == record_id)))
+    return _all(db, query.where(audit.c.id == record_id))
+
+
+def _all(db: Connection, query: sa.Select[Any]) -> list[Row]:
+    """The rows, fetched at once."""
+    found: list[Row] = [*db.execute(query).all()]
+    return found

@@ -28,11 +28,11 @@ def arrival(row: Row, definitions: Mapping[str, Json]) -> Arrival | str:
 
     ``definitions`` are those of actions, by their revisions.
     """
-    gate, details = _parts(row.gate), _parts(row.details)
+    gate = _parts(row.gate)
     seen = _of_trigger(row, gate, definitions) if row.origin == "trigger" else _of_dispatch(row)
     if isinstance(seen, str):
         return seen
-    before = _before(row, gate, details)
+    before = _before(row, gate)
     return Arrival(
         id=row.id,
         subject=row.subject,
@@ -41,8 +41,8 @@ def arrival(row: Row, definitions: Mapping[str, Json]) -> Arrival | str:
         ended_at=row.at,
         outcome=row.outcome,
         before=before,
-        of=(gate.get("of") or details.get("of")) if before.decision == DEDUPLICATED else None,
-        again_at=_again_at(row, gate, details) if before.decision == THROTTLED else None,
+        of=(gate.get("of") or _parts(row.details).get("of")) if before.decision == DEDUPLICATED else None,
+        again_at=_again_at(row, gate) if before.decision == THROTTLED else None,
         frees=_frees(row),
     )
 
@@ -91,7 +91,7 @@ def _of_dispatch(row: Row) -> Facts | str:
     return facts.of_dispatch(members, at=came_at(row), caller=row.caller, execution_id=row.subject)
 
 
-def _before(row: Row, gate: _Parts, details: _Parts) -> Became:
+def _before(row: Row, gate: _Parts) -> Became:
     """What had become of it."""
     if row.outcome in BY_OUTCOME:
         return Became(row.outcome, row.rule)
@@ -102,13 +102,13 @@ def _before(row: Row, gate: _Parts, details: _Parts) -> Became:
     if decision == REROUTED:
         to = gate.get("asked_provider") or gate.get("provider")
     elif decision == CHAINED:
-        to = details.get("chain")
+        to = _parts(row.details).get("chain")
     return Became(decision, row.rule, to)
 
 
-def _again_at(row: Row, gate: _Parts, details: _Parts) -> int:
+def _again_at(row: Row, gate: _Parts) -> int:
     until = gate.get("until")
-    return int(until or row.at + details.get("retry_after_seconds", 0) * 1000)
+    return int(until or row.at + _parts(row.details).get("retry_after_seconds", 0) * 1000)
 
 
 def _frees(row: Row) -> bool:

@@ -139,7 +139,10 @@ class _Simulation:
                 known_from=known_from if not self._is_blind else _NEVER,
             )
         )
-        mine = sorted((row for row in rows if self._is_mine(row)), key=_order)
+        mine, beside = list[Row](), list[Row]()
+        for row in rows:
+            (mine if self._is_mine(row) else beside).append(row)
+        mine.sort(key=_order)
         self.result = Simulated(
             generation=held.loaded,
             trial=self._trial,
@@ -148,7 +151,7 @@ class _Simulation:
             has_past=has_past,
             ended_at=reading.came_at(mine[-1]) if goes_on and mine else None,
         )
-        for row in (*history, *(row for row in rows if not self._is_mine(row))):
+        for row in (*history, *beside):
             self.player.past.note(_recorded(row))
         self._play(mine)
         self.result.taken_over = self.player.taken_over
