@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from store.audit import audit
+from store.engine import texts
 from store.engine.db import Connection, Row
 from store.executions.lists.listing import small
 from store.executions.transitions import executions
@@ -49,5 +50,5 @@ def large(db: Connection, record_id: int) -> list[Row]:
 
 def _all(db: Connection, query: sa.Select[Any]) -> list[Row]:
     """The rows, fetched at once."""
-    found: list[Row] = [*db.execute(query).all()]
+    found: list[Row] = texts.read(db, lambda: [*db.execute(query).all()])
     return found

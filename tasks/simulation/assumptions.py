@@ -23,6 +23,7 @@ REASONS = {
     reading.MASKED: "It carried credentials, and only masks are kept in their place.",
     reading.REPLACED: "It was a trigger that a rule had sent to another provider, with other values.",
     reading.DEFINITION: "The revision of its action is gone.",
+    reading.UNREADABLE: "Something has been made of its row that cannot be read.",
     UNKNOWN: "A condition asks for what was recorded before the period, or is hidden from the caller.",
 }
 

@@ -20,6 +20,7 @@ from store.engine.db import Row
 ORIGINS = frozenset({"dispatch", "trigger"})
 #: why a record cannot be decided again
 GONE, MASKED, REPLACED, DEFINITION = "payload_gone", "payload_masked", "values_replaced", "definition_gone"
+UNREADABLE = "unreadable"
 _Parts = Mapping[str, Any]
 
 
@@ -28,6 +29,13 @@ def arrival(row: Row, definitions: Mapping[str, Json]) -> Arrival | str:
 
     ``definitions`` are those of actions, by their revisions.
     """
+    try:
+        return _arrival(row, definitions)
+    except (ValueError, TypeError, KeyError, AttributeError):  # not as Tocsin writes it
+        return UNREADABLE
+
+
+def _arrival(row: Row, definitions: Mapping[str, Json]) -> Arrival | str:
     gate = _parts(row.gate)
     seen = _of_trigger(row, gate, definitions) if row.origin == "trigger" else _of_dispatch(row)
     if isinstance(seen, str):
@@ -53,7 +61,7 @@ def _parts(text: str | None) -> _Parts:
 
 def came_at(row: Row) -> int:
     """When it was accepted, ms."""
-    return int(row.at if row.began_at is None else row.began_at)
+    return int(row.began_at if isinstance(row.began_at, int) else row.at)
 
 
 def _of_trigger(row: Row, gate: _Parts, definitions: Mapping[str, Json]) -> Facts | str:

@@ -12,10 +12,12 @@ import yaml
 from gateway.configuration.folder import load
 from store.engine import db
 from store.gateway.payloads import payloads
+from store.records import notes
+from tasks.attempts import action as attempts
 from tasks.simulation import simulate
-from tests.support import dispatching, simulating
+from tests.support import dispatching, odd_values, simulating
 from tests.support.api import Door, assert_problem, carry_out
-from tests.support.dispatching import body, send, working
+from tests.support.dispatching import body, send
 from tests.support.gateway_folder import AROUND
 
 RULES: list[dict[str, Any]] = [
@@ -81,13 +83,11 @@ def changes(found: dict[str, Any]) -> dict[tuple[str, str], int]:
 
 def some(door: Door) -> None:
     """Dispatches of all kinds, and a trigger, carried out."""
-    with working():
-        for name in ("quiet", "once", "once", "few", "few", "few", "away", "gather", "chained", "plain", "plain"):
-            labels = {"env": "test"} if name == "plain" else {}
-            answer = send(door, body(action_type=name, metadata=labels)).json
-            if answer["outcome"] == "accepted":
-                door.call("GET", f"/v1/dispatch/{answer['execution_id']}?wait=20")
-        send(door, body(action_type="down", fingerprint="f", status="firing"))
+    for name in ("quiet", "once", "once", "few", "few", "few", "away", "gather", "chained", "plain", "plain"):
+        answer = send(door, body(action_type=name, metadata={"env": "test"} if name == "plain" else {})).json
+        if answer["outcome"] == "accepted":
+            attempts.attempt(answer["execution_id"])
+    send(door, body(action_type="down", fingerprint="f", status="firing"))
     action = door.create(name="Look")["id"]
     carry_out(door.call("POST", f"/api/actions/{action}/trigger", json={}).json["data"]["execution_id"])
 
@@ -220,6 +220,44 @@ def test_what_is_wrong_is_named(door: Door, given: Any, pointer: str) -> None:
     answer = door.call("POST", "/v1/rules/simulate", json=given)
     assert_problem(answer, 400)
     assert pointer in {one["pointer"] for one in answer.json["errors"]}, answer.json
+
+
+def test_no_value_anywhere_breaks_a_simulation(door: Door) -> None:
+    """Each member of a request and of its rules, with any other value: a result, or a fault that is named."""
+    given = {"rules": {"add": [dict(_TEST)], "remove": ["x"]}, "hours": 1, "limit": 5, "namespace": "n"}
+    whole = {
+        "rules": [*RULES[:4], {**_TEST, "priority": 1, "mode": "shadow", "tenants": ["a"], "origins": ["trigger"]}]
+    }
+    for one in (given, whole):
+        for path, varied in odd_values.variations(one):
+            answer = door.call("POST", "/v1/rules/simulate", json=varied)
+            assert answer.status_code in (200, 400), (path, answer.text)
+
+
+def test_rows_that_nobody_can_read_are_passed_over(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One who rules the database can write anything: it is counted, and the others are decided."""
+    monkeypatch.setenv("TOCSIN_DISPATCH_WAIT", "0")
+    with db.write() as connection:
+        for number, body_of_it in enumerate(('{"a": 1}', "{", "[]", b"\xff".decode("latin-1"))):
+            note = notes.Note(
+                workspace_id="default",
+                caller="c",
+                outcome="suppressed",
+                namespace="n",
+                provider="p",
+                action_type="t",
+                payload={},
+                began_at=db.now_ms(),
+                members={},
+                id=f"disp-{number}",
+            )
+            notes.note(connection, note)
+            change = sa.update(payloads).where(payloads.c.subject == f"disp-{number}")
+            connection.execute(change.values(body=body_of_it))
+        broken = "UPDATE payloads SET body = CAST(x'ff' AS TEXT) WHERE subject = 'disp-3'"
+        connection.execute(sa.text(broken))
+    found = simulated(door)
+    assert (found["decided"], [one["code"] for one in found["undecided"]]) == (2, ["unreadable"])
 
 
 def test_a_simulation_is_bounded(gate: Door, monkeypatch: pytest.MonkeyPatch) -> None:
