@@ -1,7 +1,7 @@
 """Simulations: what other rules would have decided about what really came.
 
 In order of time: the records of the period are found, oldest first, each with the moment at which it came; in that
-order they are read with what they carried, a hundred at once, and decided again in memory (``gateway.simulation``).
+order they are read with what they carried, some at once, and decided again in memory (``gateway.simulation``).
 Reads have a connection of their own, and between two bites other requests get their turn. What takes longer than
 ``LONGEST`` ends with what it has. Nothing is written, in the database or in Redis.
 """
@@ -34,7 +34,7 @@ from tasks.simulation.trials import Trial
 #: for how long one request simulates, seconds
 LONGEST = 20.0
 #: records that are found, and that are read, at once; and for how long they are decided before others have their turn
-_FOUND, BITE, _TURN = 1_000, 100, 0.025
+_FOUND, BITE, _TURN = 1_000, 200, 0.025
 
 #: how a function of a connection is called while other requests go on
 Read = Callable[..., Any]
