@@ -66,7 +66,7 @@ def _asked(given: dict[str, Any], rules: Any = None) -> Asked:
     if "tenant" in given:
         tenants.require_named(caller(), given["tenant"])
     period, now = pages.period(given), db.now_ms()
-    until = period.get("until", max(now, period.get("since", now)))
+    until = period.get("until", max(now, period.get("since", now)) + 1)  # with what is recorded at this moment
     back = int(schemas.since_hours(given).total_seconds() * 1000)
     return Asked(
         grants=tenants.of(caller()),
