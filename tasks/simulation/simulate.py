@@ -149,7 +149,7 @@ class _Simulation:
             records=len(rows),
             others=sum(row.origin not in reading.ORIGINS for row in rows),
             has_past=has_past,
-            ended_at=reading.came_at(mine[-1]) if goes_on and mine else None,
+            ended_at=max((reading.came_at(row) for row in rows), default=asked.since) if goes_on else None,
         )
         for row in (*history, *beside):
             self.player.past.note(_recorded(row))
@@ -168,12 +168,12 @@ class _Simulation:
             return [], asked.since
         since = asked.since - self._reach
         rows, goes_on = self._rows({"since": since, "until": asked.since}, asked.limit, listing.newest)
-        return rows, (min(row.at for row in rows) + 1 if goes_on else since)
+        return rows, (min((row.at for row in rows), default=asked.since) + 1 if goes_on else since)
 
     def _rows(self, period: Mapping[str, int], limit: int, search: Search) -> tuple[list[Row], bool]:
         """Records of a period, what conditions may ask of them; whether there are more."""
         rows, after = list[Row](), None
-        while len(rows) < limit:
+        while len(rows) < limit and time.monotonic() < self._give_up:
             part = Part(min(_FOUND, limit - len(rows)), after=after, counted=False)
             asked = (self._asked.grants, self._asked.tenant, {**self._filters, **period}, part, search)
             some, after, self._is_blind = self._read(_page, *asked)
