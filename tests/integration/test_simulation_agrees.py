@@ -76,6 +76,30 @@ def test_two_hundred_changes_decide_as_simulated(put: Put, seed: int) -> None:
 
 
 @pytest.mark.gate
+@pytest.mark.parametrize("seed", range(20))
+def test_the_rules_in_force_agree_from_any_moment_on(put: Put, seed: int) -> None:
+    """What rules of any kind remembered before the period is found from the records, or named as not known."""
+    rng = random.Random(seed)
+    given = simulating.arrivals(rng, 60, BEGIN)
+    with time_machine.travel(BEGIN / 1000, tick=False) as clock:
+        rules = [*simulating.BASE[1:], *simulating.changed(rng, simulating.BASE)]
+        named = {rule["name"]: rule for rule in rules if rule["action"]["type"] not in ("modify", "schedule")}
+        put(list(named.values()))
+        caller = simulating.workspace("t-base")
+        was = {}
+        for at, one in given:
+            clock.move_to(at / 1000)
+            was[one["id"]] = simulating.sent(caller, one)
+        end = given[-1][0] + 1
+        clock.move_to(end / 1000)
+        for middle in (0, 10, 20, 30, 40):
+            since = given[middle][0]
+            found, same = simulating.simulated("t-base", since, end)
+            unlike = {name: (was[name], word) for name, word in same.items() if was[name] != word}
+            assert unlike == {}, (seed, middle, named, found.tally.undecided)
+
+
+@pytest.mark.gate
 def test_ten_thousand_are_decided_as_they_were(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """By the 50 rules in force: from the beginning of all, and from the middle, where what was before is not known."""
     rules = [*simulating.BASE, *simulating.others(46)]
