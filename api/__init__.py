@@ -51,6 +51,7 @@ from api.runs import diff, steps
 from api.runs import events as run_events
 from api.runs import routes as runs
 from api.silences import routes as silences
+from api.simulation import routes as simulation
 from api.stream import routes as stream
 from api.stream.follow import Reader
 from api.stream.places import Places
@@ -82,7 +83,7 @@ _FAMILIES = (
     approvals.decisions,
 )
 #: the gateway's, with their whole paths; existing clients find all of the gateway's below ``/compat``
-_GATEWAY = (rules.blueprint, stops.blueprint, breakers.blueprint, providers.blueprint)
+_GATEWAY = (rules.blueprint, simulation.blueprint, stops.blueprint, breakers.blueprint, providers.blueprint)
 #: the gateway's, under ``/v1``
 _BELOW_V1 = (
     sign_in.blueprint,

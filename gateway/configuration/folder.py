@@ -6,6 +6,7 @@ Every fault is reported with its file, line and pointer, and one fault is enough
 the caller's part.
 """
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,16 +18,12 @@ from gateway.calendars import written as calendars
 from gateway.configuration import chain_checks, chains, circuits, machines, providers
 from gateway.configuration.generation import Generation
 from gateway.configuration.providers import Surroundings
+from gateway.configuration.rule_lists import Lists
 from gateway.configuration.sources import Source, SourceFault, read
-from gateway.rules import condition_checks, written
+from gateway.rules import written
 from gateway.rules.effects import Names
 from playbooks.checks.faults import MAX_PROBLEMS, Faults, shown
 
-#: rules of all files together; deciding compares an execution with each at worst once
-MAX_RULES = 10_000
-#: expressions and patterns of all rules: compiled ones are kept, an expression beyond that is compiled at each use
-MAX_EXPRESSIONS = 500
-MAX_PATTERNS = 1000
 MAX_FILES = 500
 
 _RULES = re.compile(r"rules/[^/]+\.ya?ml")
@@ -62,6 +59,10 @@ def load(texts: Mapping[str, str], around: Surroundings) -> Loaded:
     if loading.faults:
         return Loaded(None, loading.listed())
     return Loaded(loading.generation(), [])
+
+
+def _place(source: Source, pointer: str) -> str:
+    return f"{source.file}:{source.document.line(pointer)}"
 
 
 class _Loading:
@@ -182,41 +183,16 @@ class _Loading:
 
     def rules(self) -> None:
         """Check all rules."""
-        number, places = 0, dict[str, str]()
-        used = {"expression": 0, "regex": 0, "matches": 0}
+        lists = Lists(self.names)
         for name, source in self.sources.items():
             given = source.value.get("rules") if isinstance(source.value, dict) else None
             if name in _FILES or given is None:
                 continue
             found = Faults()
-            if not isinstance(given, list):
-                found.add("/rules", "must be a list of rules")
-                given = []
-            number += len(given)
-            if number > MAX_RULES:
-                found.add("/rules", f"the folder has more than {MAX_RULES} rules with these {len(given)}")
-                self._report(source, found)
-                return
-            for place, rule in enumerate(given):
-                if found.full:
-                    break
-                self._rule(rule, f"/rules/{place}", source, places, found)
-            used = {kind: count + condition_checks.leaves(given, kind) for kind, count in used.items()}
-            if used["expression"] > MAX_EXPRESSIONS:
-                found.add("/rules", f"the folder has more than {MAX_EXPRESSIONS} expressions: write fields instead")
-            if used["regex"] + used["matches"] > MAX_PATTERNS:
-                found.add("/rules", f"the folder has more than {MAX_PATTERNS} patterns: write in_list or starts_with")
+            goes_on = lists.check(given, "/rules", functools.partial(_place, source), found)
             self._report(source, found)
-
-    def _rule(self, rule: Any, pointer: str, source: Source, places: dict[str, str], found: Faults) -> None:
-        written.check(rule, pointer, self.names, found)
-        name = rule.get("name") if isinstance(rule, dict) else None
-        if not isinstance(name, str):
-            return
-        here = f"{source.file}:{source.document.line(pointer)}"
-        if name in places:
-            found.add(f"{pointer}/name", f"there are two rules named '{shown(name)}': the other is at {places[name]}")
-        places.setdefault(name, here)
+            if not goes_on:
+                return
 
     def generation(self) -> Generation:
         """The generation; there are no faults."""

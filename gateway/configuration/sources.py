@@ -53,13 +53,13 @@ def read(file: str, text: str) -> Source:
         raise SourceFault(f"{file}:{error.line or 1} /: {error.detail}") from error
     except InvalidRequest as error:
         raise SourceFault(f"{file}:1 /: {str(error).removesuffix('.')}") from error
-    problem = _unstorable(source.value)
+    problem = unstorable(source.value)
     if problem:
         raise SourceFault(source.placed([problem])[0])
     return source
 
 
-def _unstorable(value: Any) -> Problem | None:
+def unstorable(value: Any) -> Problem | None:
     """The first value that JSON or a database could not hold."""
     waiting: list[tuple[str, Any]] = [("", value)]
     while waiting:

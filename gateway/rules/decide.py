@@ -6,7 +6,7 @@ says why. No rule, no verdict: the execution goes out. Where a rule that matches
 out does not; what another rule stops is stopped as ever.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import MappingProxyType
 
 from config.types import Json
@@ -24,9 +24,13 @@ _NOTHING = NothingRecorded()
 
 
 def decide(
-    rules: Sequence[Rule], facts: Facts, recorded: Recorded = _NOTHING, calendars: Calendars = NO_CALENDARS
+    rules: Sequence[Rule],
+    facts: Facts,
+    recorded: Recorded = _NOTHING,
+    calendars: Calendars = NO_CALENDARS,
+    note: Callable[[str], object] | None = None,
 ) -> Verdict:
-    """The verdict of rules that concern the key of these facts."""
+    """The verdict of rules that concern the key of these facts; ``note`` takes the name of each that matches."""
     this = Evaluation(recorded)
     search = None
     for rule in rules:
@@ -37,6 +41,8 @@ def decide(
         if matches is None:
             search.undecided.add(rule.name)
             continue
+        if note is not None:
+            note(rule.name)
         facts = search.take(rule, facts)
         if rule.ends:
             return search.verdict(rule, this, facts)

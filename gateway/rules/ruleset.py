@@ -23,16 +23,21 @@ class Ruleset:
 
     def __init__(self, forms: Iterable[Json], switches: Mapping[str, bool] | None = None) -> None:
         """``switches`` enable and disable rules by name, whatever their files say."""
-        self._arrange(tuple(sorted(map(compiled, forms), key=lambda rule: rule.order)), switches or {})
+        self._arrange(map(compiled, forms), switches or {})
+
+    @classmethod
+    def of(cls, rules: Iterable[Rule], switches: Mapping[str, bool] | None = None) -> "Ruleset":
+        """The ruleset of rules that are compiled already."""
+        made = cls(())
+        made._arrange(rules, switches or {})
+        return made
 
     def switched(self, switches: Mapping[str, bool] | None = None) -> "Ruleset":
         """The same rules under other switches; nothing is compiled again."""
-        other = Ruleset(())
-        other._arrange(self.rules, switches or {})
-        return other
+        return self.of(self.rules, switches)
 
-    def _arrange(self, rules: tuple[Rule, ...], switches: Mapping[str, bool]) -> None:
-        self.rules = rules
+    def _arrange(self, rules: Iterable[Rule], switches: Mapping[str, bool]) -> None:
+        self.rules = tuple(sorted(rules, key=lambda rule: rule.order))
         self.enabled = {rule.name: bool(switches.get(rule.name, rule.form["enabled"])) for rule in self.rules}
         self.in_force = tuple(rule for rule in self.rules if self.enabled[rule.name])
         #: the rules that may concern executions with this origin, namespace, tenant, provider and action type

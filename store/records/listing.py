@@ -86,6 +86,13 @@ def oldest(db: Connection, within: Scope, filters: Mapping[str, Any], part: Part
     return Found(*cut(ids, part, ("at", "id")), None)
 
 
+def newest(db: Connection, within: Scope, filters: Mapping[str, Any], part: Part) -> Found:
+    """Time and id of a part of the records that match, newest first; ``filters`` are those of ``search``."""
+    leading = _together(db, within, filters)[1]
+    ids = walks.newest(db, _walks(within, filters, leading), (_table.at, _table.id), part)
+    return Found(*cut(ids, part, ("at", "id")), None)
+
+
 def to_replay(db: Connection, ids: Sequence[int]) -> list[Row]:
     """These records, oldest first, with all that is kept of what they carried: few at once, bodies are large."""
     query = sa.select(*_SHOWN, *_CARRIED).select_from(_joined).where(_table.id.in_(ids))

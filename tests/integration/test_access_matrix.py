@@ -144,6 +144,8 @@ ENTRIES = {
     ("GET", "/v1/rules"): _READ,
     ("GET", "/v1/rules/history"): _READ,
     ("POST", "/v1/rules/evaluate"): _READ,
+    ("POST", "/v1/rules/simulate"): _READ,
+    ("GET", "/v1/rules/coverage"): _READ,
     ("POST", "/v1/rules/reload"): _WRITE,
     ("POST", "/v1/rules/rollback"): _WRITE,
     ("PUT", "/v1/rules/<path:rule_name>/enabled"): _WRITE,
@@ -219,6 +221,8 @@ _TENANTS = {
     ("GET", "/v1/events"): Named(lambda tenant: (f"/v1/events?tenant={tenant}", None)),
     ("GET", "/v1/groups"): Named(lambda tenant: (f"/v1/groups?tenant={tenant}", None)),
     ("POST", "/v1/dispatch"): Named(lambda tenant: ("/v1/dispatch", dispatching.body(tenant=tenant))),
+    ("POST", "/v1/rules/simulate"): Named(lambda tenant: ("/v1/rules/simulate", {"tenant": tenant})),
+    ("GET", "/v1/rules/coverage"): Named(lambda tenant: (f"/v1/rules/coverage?tenant={tenant}", None)),
     ("POST", "/v1/rules/evaluate"): Named(
         lambda tenant: ("/v1/rules/evaluate", {**_BODIES["POST", "/v1/rules/evaluate"], "tenant": tenant})
     ),

@@ -26,7 +26,7 @@ STATES = {(f"GET {path}", "503") for path in ("/health", "/metrics", "/metrics/p
 VERBS = {"Approve", "Cancel", "Compare", "Create", "Delete", "Disable", "Enable", "Export", "Get", "Import", "List"}
 VERBS |= {"Pause", "Reject", "Replace", "Resume", "Retry", "Revoke", "Run", "Send", "Trigger", "Update", "Validate"}
 VERBS |= {"Close", "Dispatch", "End", "Evaluate", "Flush", "Lift", "Open", "Preview", "Reload"}
-VERBS |= {"Follow", "Replay", "Restore", "Sign", "Stop", "Test", "Verify"}
+VERBS |= {"Follow", "Replay", "Restore", "Sign", "Simulate", "Stop", "Test", "Verify"}
 
 
 def operations(door: Door) -> dict[str, dict[str, Any]]:

@@ -5,8 +5,9 @@ import json
 import pytest
 import yaml
 
-from gateway.configuration.folder import MAX_EXPRESSIONS, MAX_PATTERNS, MAX_RULES, load
+from gateway.configuration.folder import load
 from gateway.configuration.generation import EMPTY, Generation, read
+from gateway.configuration.rule_lists import MAX_EXPRESSIONS, MAX_PATTERNS, MAX_RULES
 from gateway.rules.decide import decide
 from playbooks.credentials import MASK
 from tests.support.gateway_folder import AROUND, FOLDER, PROVIDERS, RULES, loaded

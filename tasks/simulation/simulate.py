@@ -1,0 +1,256 @@
+"""Simulations: what other rules would have decided about what really came.
+
+In order of time: the records of the period are found, oldest first, each with the moment at which it came; in that
+order they are read with what they carried, some at once, and decided again in memory (``gateway.simulation``).
+Reads have a connection of their own, and between two bites other requests get their turn. What takes longer than
+``LONGEST`` ends with what it has. Nothing is written, in the database or in Redis.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from config.errors import Busy, NotFound
+from config.types import Json
+from gateway import current
+from gateway.current import InForce
+from gateway.grants import Grant
+from gateway.simulation import past, player
+from gateway.simulation.arrivals import Arrival
+from gateway.simulation.past import Recorded
+from gateway.simulation.player import Player
+from gateway.simulation.tally import Tally
+from store.engine.db import Connection, Row
+from store.paging import Found, Part
+from store.records import listing, simulated
+from tasks.definitions import revisions
+from tasks.offload import pool
+from tasks.simulation import reading, trials
+from tasks.simulation.trials import Trial
+
+#: for how long one request simulates, seconds
+LONGEST = 20.0
+#: records that are found, and that are read, at once; and for how long they are decided before others have their turn
+_FOUND, BITE, _TURN = 1_000, 200, 0.025
+
+#: how a function of a connection is called while other requests go on
+Read = Callable[..., Any]
+#: waits after a bite that began at a time of the monotonic clock
+Pause = Callable[[float], object]
+Search = Callable[[Connection, listing.Scope, Mapping[str, Any], Part], Found]
+#: why an arrival cannot be decided: a condition asks for what was before the period, or is hidden from the caller
+UNKNOWN = "state_unknown"
+#: no time is as late: nothing is known
+_NEVER = 1 << 62
+
+_under_way = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a caller wants to have simulated."""
+
+    grants: Sequence[Grant]
+    #: the period in which something was recorded, ms
+    since: int
+    until: int
+    limit: int
+    tenant: str | None = None
+    namespace: str | None = None
+    #: rules or changes, as a request has them; None: those in force
+    rules: Any = None
+
+
+@dataclass(kw_only=True)
+class Simulated:
+    """What a simulation has come to."""
+
+    generation: int
+    trial: Trial
+    tally: Tally = field(default_factory=Tally)
+    #: records of the period, and those of them that are no dispatches or triggers
+    records: int = 0
+    others: int = 0
+    #: the moment up to which what came is decided; None: all of the period is
+    ended_at: int | None = None
+    #: refusals that were taken over from the records
+    taken_over: int = 0
+    #: whether something was recorded before the period
+    has_past: bool = False
+    #: (tenant, namespace, provider, action type) → how many were decided, and how many of them by a rule
+    seen: dict[tuple[str, str, str, str], list[int]] = field(default_factory=dict)
+
+
+def simulate(asked: Asked, read: Read, pause: Pause) -> Simulated:
+    """Decide again what was recorded.
+
+    Raises:
+        InvalidRequest: the rules have faults. Unavailable: the database is away. Busy: another one is under way.
+    """
+    with _alone():
+        give_up, held = time.monotonic() + LONGEST, current.held()
+        trial = trials.of(asked.rules, held, asked.grants)
+        this = _Simulation(asked, trial, read, pause, give_up)
+        return this.run(held)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    if not _under_way.acquire(blocking=False):
+        raise Busy("Another simulation is under way here. Try again in a few seconds.")
+    try:
+        yield
+    finally:
+        _under_way.release()
+
+
+class _Simulation:
+    """One simulation under way."""
+
+    def __init__(self, asked: Asked, trial: Trial, read: Read, pause: Pause, give_up: float) -> None:
+        self._asked, self._trial, self._read = asked, trial, read
+        self._pause, self._give_up = pause, give_up
+        far = [past.reach(rule.form["condition"]) for rule in trial.ruleset.in_force]
+        #: how far back conditions look, ms; None: they ask for nothing that is recorded
+        self._reach = max((one * 1000 for one in far if one is not None), default=None)
+        # what conditions ask for may be in any namespace
+        named = self._reach is None and asked.namespace is not None
+        self._filters = {"namespace": asked.namespace} if named else {}
+        #: whether the caller may not see all that conditions ask for
+        self._is_blind = False
+        self._definitions: dict[str, Json] = {}
+
+    def run(self, held: InForce) -> Simulated:
+        """What the trial would have decided, with the calendars and state machines in force."""
+        asked = self._asked
+        has_past = bool(self._rows({"until": asked.since}, 1, listing.newest)[0])
+        history, known_from = self._history() if has_past else ([], None)
+        rows, goes_on = self._rows({"since": asked.since, "until": asked.until}, asked.limit, listing.oldest)
+        self.player = Player(
+            player.Trial(
+                ruleset=self._trial.ruleset,
+                calendars=held.calendars,
+                machines=held.machines,
+                unchanged=self._trial.unchanged,
+                played_from=asked.since if has_past else None,
+                known_from=known_from if not self._is_blind else _NEVER,
+            )
+        )
+        mine, beside = list[Row](), list[Row]()
+        for row in rows:
+            (mine if self._is_mine(row) else beside).append(row)
+        mine.sort(key=_order)
+        self.result = Simulated(
+            generation=held.loaded,
+            trial=self._trial,
+            records=len(rows),
+            others=sum(row.origin not in reading.ORIGINS for row in rows),
+            has_past=has_past,
+            ended_at=max((reading.came_at(row) for row in rows), default=asked.since) if goes_on else None,
+        )
+        for row in (*history, *beside):
+            self.player.past.note(_recorded(row))
+        self._play(mine)
+        self.result.taken_over = self.player.taken_over
+        return self.result
+
+    def _is_mine(self, row: Row) -> bool:
+        named = self._asked.namespace
+        return row.origin in reading.ORIGINS and named in (None, row.namespace)
+
+    def _history(self) -> tuple[list[Row], int]:
+        """What was recorded before the period, as far as conditions look back; and since when all of that is known."""
+        asked = self._asked
+        if not self._reach:
+            return [], asked.since
+        since = asked.since - self._reach
+        rows, goes_on = self._rows({"since": since, "until": asked.since}, asked.limit, listing.newest)
+        return rows, (min((row.at for row in rows), default=asked.since) + 1 if goes_on else since)
+
+    def _rows(self, period: Mapping[str, int], limit: int, search: Search) -> tuple[list[Row], bool]:
+        """Records of a period, what conditions may ask of them; whether there are more."""
+        rows, after = list[Row](), None
+        while len(rows) < limit and time.monotonic() < self._give_up:
+            part = Part(min(_FOUND, limit - len(rows)), after=after, counted=False)
+            asked = (self._asked.grants, self._asked.tenant, {**self._filters, **period}, part, search)
+            some, after, self._is_blind = self._read(_page, *asked)
+            rows += some
+            if after is None:
+                return rows, False
+        return rows, True
+
+    def _play(self, mine: Sequence[Row]) -> None:
+        """Decide about what came, in its order."""
+        for first in range(0, len(mine), BITE):
+            some = mine[first : first + BITE]
+            arrivals, place = self._arrivals(some), 0
+            while place < len(some):
+                if time.monotonic() > self._give_up:
+                    self.result.ended_at = reading.came_at(some[place])
+                    return
+                began = time.monotonic()
+                place = pool.in_turn(self._turn, some, arrivals, place)
+                if place < len(some) or first + BITE < len(mine):
+                    self._pause(began)
+
+    def _arrivals(self, some: Sequence[Row]) -> dict[int, Row]:
+        """The whole records of brief ones, by id, with the definitions of their actions at hand."""
+        found = {row.id: row for row in self._read(simulated.whole, [row.id for row in some])}
+        for row in list(found.values()):
+            if (row.has_input and row.input is None) or (row.has_body and row.body is None):
+                [found[row.id]] = self._read(simulated.large, row.id)
+            if row.origin == "trigger" and row.revision_id is not None:
+                with suppress(NotFound):
+                    self._definitions[row.revision_id] = dict(revisions.action(row.revision_id).definition)
+        return found
+
+    def _turn(self, some: Sequence[Row], whole: Mapping[int, Row], place: int) -> int:
+        """Decide for a moment; the place of what is next."""
+        until = time.monotonic() + _TURN
+        while place < len(some) and time.monotonic() < until:
+            row = whole.get(some[place].id)
+            made = reading.arrival(row, self._definitions) if row is not None else reading.GONE
+            if isinstance(made, str):
+                self.player.past.note(_recorded(some[place]))
+                self.result.tally.give_up(made, str(some[place].id))
+            else:
+                self._decide(made)
+            place += 1
+        return place
+
+    def _decide(self, made: Arrival) -> None:
+        became, matched = self.player.play(made)
+        if became is None:
+            self.result.tally.give_up(UNKNOWN, str(made.id))
+            return
+        self.result.tally.add(made, became, matched)
+        counts = self.result.seen.setdefault(made.facts.key[1:], [0, 0])
+        counts[0] += 1
+        counts[1] += bool(matched)
+
+
+def _page(
+    connection: Connection,
+    grants: Sequence[Grant],
+    tenant: str | None,
+    filters: Mapping[str, Any],
+    part: Part,
+    search: Search,
+) -> tuple[list[Row], Any, bool]:
+    """Some records in the order of ``search``, where it goes on, and whether some are hidden from the caller."""
+    within = listing.scope(connection, grants, tenant)
+    found = search(connection, within, filters, part)
+    rows = simulated.brief(connection, [key.id for key in found.rows]) if found.rows else []
+    return rows, found.goes_on_after, bool(within.covered)
+
+
+def _order(row: Row) -> tuple[int, str, int]:
+    """When something came; of one millisecond the ids of a process grow."""
+    return reading.came_at(row), row.subject.partition("-")[2], row.id
+
+
+def _recorded(row: Row) -> Recorded:
+    return Recorded(row.workspace_id, row.at, row.action_type, row.outcome, row.namespace, row.provider, row.rule)

@@ -1,0 +1,121 @@
+"""Simulations say what really happens: of the rules in force, and of others that are then put in force."""
+
+import functools
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import time_machine
+import yaml
+
+from store.audit import audit
+from store.engine import db
+from tests.support import dispatching, simulating
+
+BEGIN = 1_790_000_000_000
+
+Put = Callable[[list[dict[str, Any]]], None]
+
+
+def loaded(monkeypatch: pytest.MonkeyPatch, folder: Path, rules: list[dict[str, Any]]) -> None:
+    """Put rules in force, in place of those before."""
+    texts = {"providers": simulating.PROVIDERS, "state_machines": simulating.MACHINES, "chains": simulating.CHAINS}
+    dispatching.put_in_force(monkeypatch, folder, **texts, rules=yaml.safe_dump({"rules": rules}))
+
+
+@pytest.fixture
+def put(sqlite_database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Put]:
+    """Puts rules in force, in place of those before."""
+    yield functools.partial(loaded, monkeypatch, tmp_path)
+    dispatching.forget()
+
+
+def agree(put: Put, changes: int, number: int, seed: int) -> None:
+    """Simulate changed rules, then put them in force and really send the same at the same moments."""
+    rng = random.Random(seed)
+    given = simulating.arrivals(rng, number, BEGIN)
+    with time_machine.travel(BEGIN / 1000, tick=False) as clock:
+        put(simulating.BASE)
+        caller = simulating.workspace("t-base")
+        was = {}
+        for at, one in given:
+            clock.move_to(at / 1000)
+            was[one["id"]] = simulating.sent(caller, one)
+        end = given[-1][0] + 1
+        clock.move_to(end / 1000)
+        found, same = simulating.simulated("t-base", BEGIN, end)
+        assert same == was
+        assert not found.tally.changed
+        for change in range(changes):
+            clock.move_to(BEGIN / 1000)
+            put(simulating.BASE)
+            rules = simulating.changed(rng, simulating.BASE)
+            found, foretold = simulating.simulated("t-base", BEGIN, end, rules=rules)
+            assert foretold.keys() == was.keys(), found.tally.undecided
+            put(rules)
+            caller, real = simulating.workspace(f"t-{change}"), {}
+            for at, one in given:
+                clock.move_to(at / 1000)
+                real[one["id"]] = simulating.sent(caller, one)
+            assert foretold == real, (seed, change, rules)
+
+
+def test_changed_rules_decide_as_simulated(put: Put) -> None:
+    """What a simulation foretells of other rules is what they do to the same dispatches at the same moments."""
+    agree(put, 2, 20, seed=7)
+
+
+@pytest.mark.gate
+@pytest.mark.parametrize("seed", range(8))
+def test_two_hundred_changes_decide_as_simulated(put: Put, seed: int) -> None:
+    """Random rules of all kinds, over random dispatches: they agree in each."""
+    agree(put, 25, 40, seed)
+
+
+@pytest.mark.gate
+@pytest.mark.parametrize("seed", range(20))
+def test_the_rules_in_force_agree_from_any_moment_on(put: Put, seed: int) -> None:
+    """What rules of any kind remembered before the period is found from the records, or named as not known."""
+    rng = random.Random(seed)
+    given = simulating.arrivals(rng, 60, BEGIN)
+    with time_machine.travel(BEGIN / 1000, tick=False) as clock:
+        rules = [*simulating.BASE[1:], *simulating.changed(rng, simulating.BASE)]
+        named = {rule["name"]: rule for rule in rules if rule["action"]["type"] not in ("modify", "schedule")}
+        put(list(named.values()))
+        caller = simulating.workspace("t-base")
+        was = {}
+        for at, one in given:
+            clock.move_to(at / 1000)
+            was[one["id"]] = simulating.sent(caller, one)
+        end = given[-1][0] + 1
+        clock.move_to(end / 1000)
+        for middle in (0, 10, 20, 30, 40):
+            since = given[middle][0]
+            found, same = simulating.simulated("t-base", since, end)
+            unlike = {name: (was[name], word) for name, word in same.items() if was[name] != word}
+            assert unlike == {}, (seed, middle, named, found.tally.undecided)
+
+
+@pytest.mark.gate
+def test_ten_thousand_are_decided_as_they_were(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By the 50 rules in force: from the beginning of all, and from the middle, where what was before is not known."""
+    rules = [*simulating.BASE, *simulating.others(46)]
+    loaded(monkeypatch, tmp_path, rules)
+    caller, rng, begin = simulating.workspace("t-many"), random.Random(7), db.now_ms()
+    was = {}
+    for first in range(0, 10_000, 500):
+        was |= simulating.batch(caller, [simulating.arrival(rng, first + place) for place in range(500)])
+    end = db.now_ms() + 1
+    found, same = simulating.simulated("t-many", begin, end)
+    assert (len(same), found.tally.changed, found.tally.undecided) == (10_000, 0, {})
+    assert same == was
+    with db.read() as connection:
+        middle = connection.execute(sa.select(sa.func.max(audit.c.at))).scalar_one() - (end - begin) // 2
+    later, _ = simulating.simulated("t-many", middle, end)
+    assert later.has_past
+    assert later.records > 1_000
+    assert (later.tally.changed, later.tally.undecided) == (0, {})
+    dispatching.forget()
