@@ -154,6 +154,7 @@ BLOCK_IP: dict[str, Any] = {
 }
 
 
+@pytest.mark.documented("GET /api/actions", 200, "?type")
 @pytest.mark.parametrize("base", ["/api", "/api/v1"])
 def test_actions_are_listed_by_type(door: Door, base: str) -> None:
     """The list of remediations shows the action with every printed member, under both prefixes."""
@@ -164,6 +165,7 @@ def test_actions_are_listed_by_type(door: Door, base: str) -> None:
     assert_shows(json.loads(LISTED), answer.json)
 
 
+@pytest.mark.documented("POST /api/actions", 201, "name type description executor parameters config")
 @pytest.mark.parametrize("base", ["/api", "/api/v1"])
 def test_an_action_is_created(door: Door, base: str) -> None:
     """The printed body makes an action of version 1.0.0; Location says where it is."""
@@ -176,6 +178,7 @@ def test_an_action_is_created(door: Door, base: str) -> None:
     assert shown["config"]["body_template"] == '{"channel": "{{ channel }}", "text": "{{ message }}"}'
 
 
+@pytest.mark.documented("GET /api/actions/{id}", 200)
 def test_an_action_is_shown(door: Door) -> None:
     """The details of an action hold what its list item holds."""
     door.create(**BLOCK_IP, executor="opservant", config={})
@@ -184,6 +187,7 @@ def test_an_action_is_shown(door: Door) -> None:
     assert_shows(json.loads(LISTED)["data"][0], answer.json["data"])
 
 
+@pytest.mark.documented("POST /api/actions/{id}/trigger", 202, "target parameters")
 @pytest.mark.parametrize("base", ["/api", "/api/v1"])
 def test_an_action_is_triggered(door: Door, base: str) -> None:
     """A trigger is accepted: the execution has an id, and is pending until a worker takes it up."""
@@ -198,6 +202,8 @@ def test_an_action_is_triggered(door: Door, base: str) -> None:
     assert answer.headers["Location"] == f"{base}/actions/executions/{accepted['execution_id']}"
 
 
+@pytest.mark.documented("GET /api/actions/executions/{id}", 200)
+@pytest.mark.documented("GET /api/actions/{id}/executions", 200, "?page ?per_page")
 def test_an_execution_is_followed_to_its_end(door: Door) -> None:
     """List and details of executions show parameters, output, logs and times as printed."""
     door.create(**BLOCK_IP)
@@ -223,6 +229,7 @@ def test_every_documented_type_is_accepted(door: Door, kind: str) -> None:
     assert [action["name"] for action in found] == [f"A {kind}"]
 
 
+@pytest.mark.documented("GET /api/actions", 200, "?search ?page ?per_page")
 def test_search_and_pages(door: Door) -> None:
     """``search`` looks into name and description; ``page`` and ``per_page`` cut the list."""
     for number in range(25):
@@ -237,6 +244,7 @@ def test_search_and_pages(door: Door) -> None:
     assert door.call("GET", "/api/actions?per_page=101").status_code == 400
 
 
+@pytest.mark.documented("POST /api/actions/{id}/trigger", 202, "sandbox dry_run")
 def test_sandbox_and_dry_run_are_said_in_the_answer(door: Door) -> None:
     """``sandbox`` and ``dry_run`` are accepted, shown by trigger, list and details, and exclude each other."""
     action = door.create()

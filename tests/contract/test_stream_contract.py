@@ -139,6 +139,7 @@ def test_an_outcome_is_that_of_the_answer(door: Door, key: str, prefix: str) -> 
             assert outcome == answer
 
 
+@pytest.mark.documented("GET /v1/stream", 200, *(f"?{name}" for name in PARAMETERS))
 def test_the_documented_filters(door: Door, key: str) -> None:
     """Each parameter and each word is taken; others are refused by name."""
     document = door.call("GET", "/api/openapi.json").json["paths"]["/v1/stream"]["get"]
@@ -160,6 +161,9 @@ def test_the_documented_filters(door: Door, key: str) -> None:
     assert len(stream.events) == 1
 
 
+@pytest.mark.documented("GET /v1/stream", 401)
+@pytest.mark.documented("GET /v1/stream", 403)
+@pytest.mark.documented("GET /v1/stream", 503)
 def test_who_may_follow(door: Door, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All three roles; 401 without a key, 403 without the permission, 503 where it is switched off."""
     assert key
@@ -173,6 +177,7 @@ def test_who_may_follow(door: Door, key: str, monkeypatch: pytest.MonkeyPatch) -
     assert (assert_problem(off, 503)["code"], off.json["retryable"]) == ("stream_off", False)
 
 
+@pytest.mark.documented("GET /v1/stream", 429)
 def test_a_tenant_has_so_many_streams(door: Door, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One more is 429, until one is closed; another tenant has its own."""
     monkeypatch.setenv("TOCSIN_STREAMS", "2")
