@@ -1,15 +1,16 @@
 """What the documents that the product answers to name: endpoints, what a request may carry, and statuses.
 
-Facts only, in a notation of its own: ``?name`` is a parameter of the query, ``name:`` a header, and a bare name a
-member of the body. ``test_coverage`` compares the table with the documents where they are at hand, and with what the
-contract tests do.
+Facts only, in a notation of its own: ``?name`` is a parameter of the query, ``name:`` a header, a bare name a member of
+the body, and ``=word`` a state, a type or an outcome that an answer says. ``test_coverage`` compares the table with the
+documents where they are at hand, and with what the contract tests do. The types of a stream's events are not among
+these words: their tests are in ``test_stream_contract`` and ``tests/integration/test_streams``.
 """
 
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-#: one thing that a contract test does: an endpoint, a status of it, and a name that a request with this status carries
+#: one thing that a contract test does: an endpoint, a status of it, and a name or word of a request with this status
 Fact = tuple[str, int, str]
 
 
@@ -22,26 +23,29 @@ class Endpoint(NamedTuple):
     printed: tuple[int, ...] = ()
     #: when all is well; the documents often print an answer without its number
     well: int = 200
+    #: that its answers say
+    words: str = ""
 
     def facts(self) -> Iterator[Fact]:
         """Everything that a contract test has to do with it."""
         for status in sorted({self.well, *self.printed}):
             yield self.where, status, ""
-        for name in self.names.split():
+        for name in (*self.names.split(), *(f"={word}" for word in self.words.split())):
             yield self.where, self.well, name
 
 
 _TRACE = "traceparent: tracestate:"
 _SCOPE = "?namespace ?tenant"
+_TYPES = "notification remediation webhook script approval"
 _SIGNED = "?sig ?expires_at ?kid"
 
 ENDPOINTS = (
     Endpoint("GET /api/actions", "?type ?search ?page ?per_page"),
-    Endpoint("POST /api/actions", "name type description executor parameters config", (201,), 201),
+    Endpoint("POST /api/actions", "name type description executor parameters config", (201,), 201, _TYPES),
     Endpoint("GET /api/actions/{id}"),
     Endpoint("POST /api/actions/{id}/trigger", "target parameters sandbox dry_run", (), 202),
     Endpoint("GET /api/actions/{id}/executions", "?page ?per_page"),
-    Endpoint("GET /api/actions/executions/{id}"),
+    Endpoint("GET /api/actions/executions/{id}", words="pending running completed failed timeout cancelled"),
     Endpoint("GET /api/playbooks", "?search ?tag ?page ?per_page"),
     Endpoint(
         "POST /api/playbooks", "name version description trigger steps on_failure timeout_minutes tags", (201,), 201
@@ -53,7 +57,7 @@ ENDPOINTS = (
         (202, 400, 401, 403, 404, 409, 422),
         202,
     ),
-    Endpoint("GET /api/playbooks/executions/{id}"),
+    Endpoint("GET /api/playbooks/executions/{id}", words="pending running paused completed failed skipped cancelled"),
     Endpoint("GET /api/playbooks/executions/{id}/steps"),
     Endpoint("POST /api/playbooks/executions/{id}/cancel", "", (200,)),
     Endpoint("GET /api/playbooks/{id}/export", "?format"),
@@ -65,6 +69,8 @@ ENDPOINTS = (
         f"?dry_run Content-Type: Authorization: {_TRACE} namespace tenant provider action_type payload dedup_key"
         " metadata status fingerprint starts_at ends_at",
         (200,),
+        words="executed deduplicated suppressed rerouted throttled failed grouped state_changed pending_approval"
+        " chain_started",
     ),
     Endpoint("POST /v1/dispatch/batch", f"?dry_run {_TRACE} actions", (200,)),
     Endpoint("GET /v1/rules"),

@@ -8,7 +8,7 @@ one process runs all of them, which neither ``pytest -n`` nor ``pytest -k`` does
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -35,7 +35,11 @@ def watch(client: Client) -> list[Note]:
         asked = answer.request
         names = {f"?{name}" for name in asked.args} | {f"{name.lower()}:" for name, _ in asked.headers}
         notes.append(
-            Note(endpoint_of(asked.method, asked.path), answer.status_code, frozenset(names | _members(options)))
+            Note(
+                endpoint_of(asked.method, asked.path),
+                answer.status_code,
+                frozenset(names | _members(options) | set(_words(answer.json if answer.is_json else None))),
+            )
         )
         return answer
 
@@ -52,6 +56,18 @@ def _members(options: dict[str, Any]) -> set[str]:
         except ValueError:
             return set()
     return set(body) if isinstance(body, dict) else set()
+
+
+def _words(answered: Any) -> Iterator[str]:
+    """The states, types and outcomes that an answer says, at any depth."""
+    if isinstance(answered, list):
+        for one in answered:
+            yield from _words(one)
+    elif isinstance(answered, dict):
+        for name, value in answered.items():
+            if name in ("status", "type", "outcome") and isinstance(value, str):
+                yield f"={value}"
+            yield from _words(value)
 
 
 def claims(marks: Iterable[pytest.Mark]) -> set[Fact]:

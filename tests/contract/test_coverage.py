@@ -121,7 +121,10 @@ def test_the_list_is_that_of_the_documents(documents: list[str]) -> None:
     for document in documents:
         for where, said in _read(document):
             read[where].add(said)
-    listed = {one.where: {"", *one.names.split(), *map(str, one.printed)} for one in ENDPOINTS}
+    listed = {
+        one.where: {"", *one.names.split(), *map("={}".format, one.words.split()), *map(str, one.printed)}
+        for one in ENDPOINTS
+    }
     for endpoint, _, name in documented.MORE:
         listed[endpoint].add(name)
     assert {where: said ^ read[where] for where, said in listed.items() if said != read[where]} == {}
@@ -130,7 +133,7 @@ def test_the_list_is_that_of_the_documents(documents: list[str]) -> None:
 
 def _read(document: str) -> Iterator[tuple[str, str]]:
     """What a document says of its endpoints: empty for one that is named, else a name or a status."""
-    where, kind, bar = "", "", ""
+    where, kind, bar, told_by = "", "", "", ""
     lines = document.splitlines()
     for place, line in enumerate(lines):
         following = next(filter(None, map(str.strip, lines[place + 1 :])), "")
@@ -166,6 +169,12 @@ def _read(document: str) -> Iterator[tuple[str, str]]:
             kind = {"Q": "?", "H": ":", "B": "body"}[line.split()[-1][0] if line[0] == "R" else "Q"]
             if line.startswith("Request Body") and following.startswith("{"):
                 yield from ((where, name) for name in _members(lines[place + 1 :]))
+        elif len(words) == 2 and words[1] == "Description" and words[0] in ("Type", "State", "Outcome"):
+            kind, family = "word", "actions" if "/api/actions" in where else "playbooks"
+            told_by = {"Type": "POST /api/actions", "Outcome": where}.get(words[0])
+            told_by = told_by or f"GET /api/{family}/executions/{{id}}"
+        elif words and kind == "word" and re.fullmatch(r"[a-z_]+", words[0]):
+            yield told_by, f"={words[0]}"
         elif words[:2] in (["Status", "Description"], ["HTTP", "Code"]):
             kind = "status"
         elif words and kind == "status" and re.fullmatch(r"[2-5]\d\d", words[0]):

@@ -68,6 +68,7 @@ def test_state_changed(door: Door, key: str, prefix: str) -> None:
     assert (ended["previous_state"], ended["new_state"], ended["notify"]) == ("firing", "resolved", True)
 
 
+@pytest.mark.documented("POST /v1/dispatch", 200, "=state_changed")
 @pytest.mark.documented("GET /v1/events", 200, "?status ?namespace ?tenant")
 @pytest.mark.parametrize("prefix", ["/v1", "/compat/v1"])
 def test_list_events(door: Door, key: str, prefix: str) -> None:

@@ -323,7 +323,13 @@ def test_the_steps_of_an_execution_are_shown(door: Door, base: str) -> None:
     assert_shows(printed, answer.json)
 
 
-@pytest.mark.parametrize("state", ["pending", "running", "paused", "completed", "failed", "cancelled"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        pytest.param(one, marks=pytest.mark.documented("GET /api/playbooks/executions/{id}", 200, f"={one}"))
+        for one in ("pending", "running", "paused", "completed", "failed", "cancelled")
+    ],
+)
 def test_every_documented_state_is_shown_and_found(door: Door, state: str) -> None:
     """A run in each documented state shows it and is found by it: paused is one that waits for approval or delay."""
     playbook_id = door.create_playbook()["id"]

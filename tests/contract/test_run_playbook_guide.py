@@ -158,7 +158,13 @@ def test_a_dry_run_comes_before_the_real_one(door: Door) -> None:
     assert shown(door, rehearsal)["dry_run"] is True
 
 
-@pytest.mark.parametrize("state", ["pending", "running", "completed", "failed", "skipped", "cancelled"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        pytest.param(one, marks=pytest.mark.documented("GET /api/playbooks/executions/{id}", 200, f"={one}"))
+        for one in ("pending", "running", "completed", "failed", "skipped", "cancelled")
+    ],
+)
 def test_a_step_is_shown_in_each_documented_state(door: Door, state: str) -> None:
     """Every state that the guide lists is a state of a step."""
     prepare(door)

@@ -45,6 +45,7 @@ ACTION: dict[str, Any] = {
 #: what the document shows of an event
 MEMBERS = {"id", "timestamp", "type", "outcome", "provider", "namespace", "tenant", "action_type", "action_id"}
 PARAMETERS = {"namespace", "action_type", "outcome", "event_type"}
+OUTCOMES_SAID = pytest.mark.documented("POST /v1/dispatch", 200, "=executed =deduplicated =throttled =rerouted")
 OUTCOMES = ("executed", "suppressed", "failed", "throttled", "rerouted", "deduplicated")
 TYPES = ("action_dispatched", "group_flushed", "timeout", "chain_advanced", "approval_required")
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -88,6 +89,7 @@ def test_an_event_has_the_documented_form(door: Door, key: str, prefix: str) -> 
     assert "secret" not in event.data
 
 
+@pytest.mark.documented("POST /v1/dispatch", 200, "=suppressed =failed =grouped =pending_approval")
 def test_each_type_of_event_is_sent(door: Door, key: str) -> None:
     """What is stopped, gathered, held and fails, in the order in which it happens, without payloads or links."""
     with listen(door, key) as stream:
@@ -113,7 +115,7 @@ def test_each_type_of_event_is_sent(door: Door, key: str) -> None:
     assert not [event for event in events if "secret" in event.data or "http" in event.data.replace("http_", "")]
 
 
-@pytest.mark.parametrize("prefix", ["/v1", "/compat/v1"])
+@pytest.mark.parametrize("prefix", [pytest.param("/v1", marks=OUTCOMES_SAID), "/compat/v1"])
 def test_an_outcome_is_that_of_the_answer(door: Door, key: str, prefix: str) -> None:
     """Of each kind, in both forms: what the sender was answered, without body and message."""
     types = ("send_email", "denied", "again", "again", "paced", "paced", "moved")
