@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from config.types import Json
-from launcher.demo import actions, approvals, examples, groups, lifecycle, playbooks, recurring
+from launcher.demo import actions, approvals, decisions, examples, groups, lifecycle, playbooks, recurring
 from launcher.demo.client import Api
 from launcher.environment import Installation, write_private
 from launcher.log_lines import last_lines
@@ -93,6 +93,7 @@ def show(terminal: Terminal, place: Installation, url: str, receiver: str) -> bo
     terminal.say(f"Examples registered from {place.shown(examples.FOLDER)}: {registered}")
     performed = _perform(terminal, place, api)  # a failure does not hide the playbook
     completed = playbooks.show(terminal, api, _PATIENCE) and performed
+    decisions.show(terminal, api, url, WORKSPACE, place.shown(place.var / "demo.key"))
     approvals.show(terminal, api, url, WORKSPACE, place.shown(place.var / "approver.key"))
     lifecycle.show(terminal, api, url, WORKSPACE, place.shown(place.var / "demo.key"))
     groups.show(terminal, api, url, WORKSPACE, place.shown(place.var / "demo.key"))

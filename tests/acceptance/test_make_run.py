@@ -105,6 +105,7 @@ def test_run_shows_real_completions_and_where_everything_is(home, running):
     output = running.log.read_text()
     assert completed_demo(output), output
     assert " gathers 2 alerts until " in output
+    assert "sent twice: first executed, then deduplicated" in output
     assert re.search(r"Recurring action rec-\S+ sends a report at \S+Z, each minute", output)
     assert f"http://127.0.0.1:{home['PORT']}/docs" in output
     assert f"Port {home['TOCSIN_FLOWER_PORT']} is in use by another program: Flower takes" in output

@@ -154,6 +154,7 @@ BLOCK_IP: dict[str, Any] = {
 }
 
 
+@pytest.mark.documented("GET /api/actions", 200, "?type")
 @pytest.mark.parametrize("base", ["/api", "/api/v1"])
 def test_actions_are_listed_by_type(door: Door, base: str) -> None:
     """The list of remediations shows the action with every printed member, under both prefixes."""
@@ -164,6 +165,7 @@ def test_actions_are_listed_by_type(door: Door, base: str) -> None:
     assert_shows(json.loads(LISTED), answer.json)
 
 
+@pytest.mark.documented("POST /api/actions", 201, "name type description executor parameters config")
 @pytest.mark.parametrize("base", ["/api", "/api/v1"])
 def test_an_action_is_created(door: Door, base: str) -> None:
     """The printed body makes an action of version 1.0.0; Location says where it is."""
@@ -176,6 +178,7 @@ def test_an_action_is_created(door: Door, base: str) -> None:
     assert shown["config"]["body_template"] == '{"channel": "{{ channel }}", "text": "{{ message }}"}'
 
 
+@pytest.mark.documented("GET /api/actions/{id}", 200)
 def test_an_action_is_shown(door: Door) -> None:
     """The details of an action hold what its list item holds."""
     door.create(**BLOCK_IP, executor="opservant", config={})
@@ -184,6 +187,7 @@ def test_an_action_is_shown(door: Door) -> None:
     assert_shows(json.loads(LISTED)["data"][0], answer.json["data"])
 
 
+@pytest.mark.documented("POST /api/actions/{id}/trigger", 202, "target parameters")
 @pytest.mark.parametrize("base", ["/api", "/api/v1"])
 def test_an_action_is_triggered(door: Door, base: str) -> None:
     """A trigger is accepted: the execution has an id, and is pending until a worker takes it up."""
@@ -198,6 +202,8 @@ def test_an_action_is_triggered(door: Door, base: str) -> None:
     assert answer.headers["Location"] == f"{base}/actions/executions/{accepted['execution_id']}"
 
 
+@pytest.mark.documented("GET /api/actions/executions/{id}", 200)
+@pytest.mark.documented("GET /api/actions/{id}/executions", 200, "?page ?per_page")
 def test_an_execution_is_followed_to_its_end(door: Door) -> None:
     """List and details of executions show parameters, output, logs and times as printed."""
     door.create(**BLOCK_IP)
@@ -215,7 +221,13 @@ def test_an_execution_is_followed_to_its_end(door: Door) -> None:
     assert isinstance(listed.json["data"][0]["duration_seconds"], int | float)
 
 
-@pytest.mark.parametrize("kind", ["notification", "remediation", "webhook", "script", "approval"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(one, marks=pytest.mark.documented("POST /api/actions", 201, f"={one}"))
+        for one in ("notification", "remediation", "webhook", "script", "approval")
+    ],
+)
 def test_every_documented_type_is_accepted(door: Door, kind: str) -> None:
     """An action of each documented type can be created and found by it."""
     door.create(name=f"A {kind}", type=kind)
@@ -223,6 +235,7 @@ def test_every_documented_type_is_accepted(door: Door, kind: str) -> None:
     assert [action["name"] for action in found] == [f"A {kind}"]
 
 
+@pytest.mark.documented("GET /api/actions", 200, "?search ?page ?per_page")
 def test_search_and_pages(door: Door) -> None:
     """``search`` looks into name and description; ``page`` and ``per_page`` cut the list."""
     for number in range(25):
@@ -237,6 +250,7 @@ def test_search_and_pages(door: Door) -> None:
     assert door.call("GET", "/api/actions?per_page=101").status_code == 400
 
 
+@pytest.mark.documented("POST /api/actions/{id}/trigger", 202, "sandbox dry_run")
 def test_sandbox_and_dry_run_are_said_in_the_answer(door: Door) -> None:
     """``sandbox`` and ``dry_run`` are accepted, shown by trigger, list and details, and exclude each other."""
     action = door.create()
@@ -262,11 +276,20 @@ def test_a_cancelled_execution_has_the_documented_state(door: Door) -> None:
     assert door.call("POST", f"/api/actions/executions/{execution_id}/cancel").status_code == 409
 
 
-@pytest.mark.parametrize("state", ["running", "completed", "failed", "timeout"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        pytest.param(one, marks=pytest.mark.documented("GET /api/actions/executions/{id}", 200, f"={one}"))
+        for one in ("pending", "running", "completed", "failed", "timeout", "cancelled")
+    ],
+)
 def test_every_documented_state_is_shown_and_found(door: Door, state: str) -> None:
     """An execution in each documented state shows it and is found by it."""
     execution_id = door.trigger(door.create()["id"])
-    carry_out(execution_id, state)
+    if state == "cancelled":
+        assert door.call("POST", f"/api/actions/executions/{execution_id}/cancel").status_code == 200
+    elif state != "pending":
+        carry_out(execution_id, state)
     assert door.call("GET", f"/api/actions/executions/{execution_id}").json["data"]["status"] == state
     found = door.call("GET", f"/api/actions/executions?status={state}").json["data"]
     assert [item["execution_id"] for item in found] == [execution_id]

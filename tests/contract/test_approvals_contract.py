@@ -34,6 +34,12 @@ def key(door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
     dispatching.forget()
 
 
+def signed(word: str, *names: str) -> Any:
+    """The word of a decision, as a parameter of a test that decides so, by a request with these names."""
+    path = f"POST /v1/approvals/{{namespace}}/{{tenant}}/{{id}}/{word}"
+    return pytest.param(word, marks=pytest.mark.documented(path, 200, *names))
+
+
 def asked(door: Door, key: str, prefix: str = "/v1") -> dict[str, Any]:
     """The members of the outcome of a dispatch that waits, in the form of the prefix."""
     answer = door.call("POST", f"{prefix}/dispatch", key, json=ACTION)
@@ -42,6 +48,7 @@ def asked(door: Door, key: str, prefix: str = "/v1") -> dict[str, Any]:
     return found
 
 
+@pytest.mark.documented("GET /v1/approvals", 200, "?namespace ?tenant")
 def test_list_pending_approvals(door: Door, key: str) -> None:
     """Those of a namespace and a tenant, with what existing clients read: token and count."""
     one = asked(door, key)
@@ -56,7 +63,7 @@ def test_list_pending_approvals(door: Door, key: str) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["/v1", "/compat/v1"])
-@pytest.mark.parametrize("word", ["approve", "reject"])
+@pytest.mark.parametrize("word", [signed("approve", "?sig", "?expires_at"), signed("reject", "?sig", "?expires_at")])
 def test_decide_by_signature(door: Door, key: str, prefix: str, word: str) -> None:
     """The path and the query are the document's; ``kid`` may be left out; nothing but the signature is needed."""
     one = asked(door, key, prefix)
@@ -78,3 +85,17 @@ def test_decide_by_signature(door: Door, key: str, prefix: str, word: str) -> No
     else:
         assert set(outcome) == {{"approve": "Executed", "reject": "Failed"}[word]}
     assert_problem(door.call("POST", path, None, query_string=query), 410)
+
+
+@pytest.mark.parametrize("word", [signed("approve", "?kid"), signed("reject", "?kid")])
+def test_decide_by_the_whole_link(door: Door, key: str, word: str) -> None:
+    """The link as it was given, its ``kid`` included, decides; with another ``kid`` it decides nothing."""
+    one = asked(door, key)
+    url = urlsplit(one[f"{word}_url"])
+    other = door.call("POST", f"{url.path}?{url.query}x", None)
+    assert_problem(other)
+    assert door.call("GET", "/v1/approvals?namespace=notifications&tenant=tenant-1", key).json["count"] == 1
+    with dispatching.working():
+        answer = door.call("POST", f"{url.path}?{url.query}", None)
+    assert answer.status_code == 200, answer.text
+    assert answer.json["status"] == {"approve": "approved", "reject": "rejected"}[word]

@@ -88,6 +88,7 @@ def filled(door: Door) -> Door:
     return door
 
 
+@pytest.mark.documented("GET /health", 200)
 def test_health_has_the_documented_counts(filled: Door) -> None:
     """All nine, as numbers, in the member metrics."""
     shown = filled.call("GET", "/health").json["metrics"]
@@ -100,6 +101,7 @@ def test_health_has_the_documented_counts(filled: Door) -> None:
     }
 
 
+@pytest.mark.documented("GET /metrics", 200)
 def test_metrics_has_the_documented_counts(filled: Door) -> None:
     """All seven at the top level."""
     shown = filled.call("GET", "/metrics").json
@@ -116,6 +118,7 @@ def test_the_audit_list_has_the_documented_members(filled: Door) -> None:
     assert {record["outcome"] for record in shown["records"]} <= set(outcomes.NAMES)
 
 
+@pytest.mark.documented("GET /v1/audit", 200, *(f"?{name}" for name in FILTERS))
 def test_each_documented_filter_is_taken(filled: Door) -> None:
     """Every one of the document, and no other word."""
     document = filled.call("GET", "/api/openapi.json").json["paths"]["/v1/audit"]["get"]
@@ -128,6 +131,7 @@ def test_each_documented_filter_is_taken(filled: Door) -> None:
     assert_problem(filled.call("GET", "/v1/audit?limit=1001"), 400)
 
 
+@pytest.mark.documented("GET /v1/audit/{action_id}", 200)
 def test_a_record_is_found_by_its_action_id(filled: Door) -> None:
     """The same members as in the list; an unknown id is 404."""
     [newest, *_] = filled.call("GET", "/v1/audit").json["records"]

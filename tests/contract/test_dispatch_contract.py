@@ -55,6 +55,9 @@ def key(door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
     dispatching.forget()
 
 
+@pytest.mark.documented(
+    "POST /v1/dispatch", 200, "Content-Type:", "Authorization:", "traceparent:", "tracestate:", *ACTION
+)
 def test_dispatch(door: Door, key: str) -> None:
     """200, the outcome, and what the provider answered."""
     with dispatching.working():
@@ -82,6 +85,7 @@ def test_dispatch_needs_no_other_member(door: Door, key: str, member: str) -> No
     assert answer.status_code == 202, answer.text
 
 
+@pytest.mark.documented("POST /v1/dispatch", 200, "?dry_run")
 def test_dispatch_dry_run(door: Door, key: str) -> None:
     """Rules are evaluated, nothing is executed."""
     answer = door.call("POST", "/v1/dispatch?dry_run=true", key, json=ACTION)
@@ -101,6 +105,7 @@ def test_a_malformed_trace_is_ignored(door: Door, key: str) -> None:
     assert door.call("POST", "/v1/dispatch", key, json=ACTION, headers=headers).status_code == 202
 
 
+@pytest.mark.documented("POST /v1/dispatch/batch", 200, "actions traceparent: tracestate:")
 def test_batch(door: Door, key: str) -> None:
     """Results in order: an outcome, and the error of the provider that is not there."""
     with dispatching.working():
@@ -114,8 +119,20 @@ def test_batch(door: Door, key: str) -> None:
     assert second["error"]["message"] == "Provider not found: sms"
 
 
+@pytest.mark.documented("POST /v1/dispatch/batch", 200, "?dry_run")
 def test_batch_dry_run(door: Door, key: str) -> None:
     """The same for a batch."""
     answer = door.call("POST", "/v1/dispatch/batch?dry_run=true", key, json={"actions": [ALICE, SMS]})
     assert [one["status"] for one in answer.json["results"]] == ["success", "error"]
     assert answer.json["results"][0]["outcome"]["outcome"] == "dry_run"
+
+
+@pytest.mark.documented("POST /v1/dispatch", 200, "=chain_started")
+def test_a_chain_is_started(door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By a rule that starts one in place of the dispatch; the answer names the chain and its run."""
+    dispatching.put_in_force(monkeypatch, tmp_path, **dispatching.CHAINED)
+    answer = door.call("POST", "/v1/dispatch", json=dispatching.body(payload={"chain": True}))
+    assert answer.status_code == 200, answer.text
+    assert (answer.json["outcome"], answer.json["chain_name"]) == ("chain_started", "one")
+    assert answer.json["chain_id"]
+    dispatching.forget()

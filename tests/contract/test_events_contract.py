@@ -68,6 +68,8 @@ def test_state_changed(door: Door, key: str, prefix: str) -> None:
     assert (ended["previous_state"], ended["new_state"], ended["notify"]) == ("firing", "resolved", True)
 
 
+@pytest.mark.documented("POST /v1/dispatch", 200, "=state_changed")
+@pytest.mark.documented("GET /v1/events", 200, "?status ?namespace ?tenant")
 @pytest.mark.parametrize("prefix", ["/v1", "/compat/v1"])
 def test_list_events(door: Door, key: str, prefix: str) -> None:
     """Status, namespace and tenant, each optional; existing clients need the count."""
@@ -80,6 +82,7 @@ def test_list_events(door: Door, key: str, prefix: str) -> None:
     assert door.call("GET", f"{prefix}/events?status=resolved", key).json["count"] == 0
 
 
+@pytest.mark.documented("GET /v1/events/{fingerprint}", 200, "?namespace ?tenant")
 @pytest.mark.parametrize("prefix", ["/v1", "/compat/v1"])
 def test_get_event(door: Door, key: str, prefix: str) -> None:
     """By its fingerprint, with or without its namespace and tenant."""
@@ -92,7 +95,18 @@ def test_get_event(door: Door, key: str, prefix: str) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["/v1", "/compat/v1"])
-@pytest.mark.parametrize("member", ["to_state", "to"])
+@pytest.mark.parametrize(
+    "member",
+    [
+        pytest.param(
+            "to_state",
+            marks=pytest.mark.documented(
+                "PUT /v1/events/{fingerprint}/transition", 200, "to_state", "namespace", "tenant"
+            ),
+        ),
+        "to",
+    ],
+)
 def test_transition_event(door: Door, key: str, prefix: str, member: str) -> None:
     """The document's body, and that of existing clients; what is not allowed is a conflict."""
     dispatched(door, key)

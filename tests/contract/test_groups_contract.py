@@ -44,6 +44,9 @@ def grouped(door: Door, key: str, prefix: str) -> dict[str, Any]:
     return answer.json["Grouped"]
 
 
+@pytest.mark.documented("GET /v1/groups", 200)
+@pytest.mark.documented("GET /v1/groups/{group_key}", 200)
+@pytest.mark.documented("DELETE /v1/groups/{group_key}", 200)
 @pytest.mark.parametrize("prefix", ["/v1", "/compat/v1"])
 def test_groups(door: Door, key: str, prefix: str) -> None:
     """List, get and flush, without any parameter; then the group is gone, as one that there never was."""

@@ -202,6 +202,7 @@ def response(door: Door, **more: Any) -> dict[str, Any]:
     return door.create_playbook(**{**whole, "parameters": parameters, **more})
 
 
+@pytest.mark.documented("GET /api/playbooks", 200, "?tag")
 @BOTH
 def test_playbooks_are_listed_by_tag(door: Door, base: str) -> None:
     """The list of those with a tag shows the playbook with every printed member, and how many there are."""
@@ -216,6 +217,24 @@ def test_playbooks_are_listed_by_tag(door: Door, base: str) -> None:
     assert_shows(printed["data"], [one for one in answer.json["data"] if one["step_count"] == 5])
 
 
+@pytest.mark.documented("GET /api/playbooks", 200, "?search ?page ?per_page")
+def test_search_and_pages(door: Door) -> None:
+    """``search`` looks into name and description; ``page`` and ``per_page`` cut the list, of twenty unless asked."""
+    for number in range(25):
+        door.create_playbook(name=f"Contain host {number}", description="ransomware" if number % 5 == 0 else "")
+    first = door.call("GET", "/api/playbooks").json
+    place = {"total": 25, "page": 1, "per_page": 20, "total_pages": 2}
+    assert (len(first["data"]), first["meta"] | place) == (20, first["meta"])
+    assert len(door.call("GET", "/api/playbooks?page=2").json["data"]) == 5
+    assert door.call("GET", "/api/playbooks?search=RANSOMWARE").json["meta"]["total"] == 5
+    assert door.call("GET", "/api/playbooks?search=host%2024").json["meta"]["total"] == 1
+    assert door.call("GET", "/api/playbooks?per_page=100").json["meta"]["total_pages"] == 1
+    assert door.call("GET", "/api/playbooks?per_page=101").status_code == 400
+
+
+@pytest.mark.documented(
+    "POST /api/playbooks", 201, "name version description trigger steps on_failure timeout_minutes tags"
+)
 @BOTH
 def test_a_playbook_is_created(door: Door, base: str) -> None:
     """The printed body makes a playbook of version 1.0.0; what it leaves out gets its default."""
@@ -229,6 +248,7 @@ def test_a_playbook_is_created(door: Door, base: str) -> None:
     assert [step["id"] for step in shown["steps"]] == ["notify", "create-ticket"]
 
 
+@pytest.mark.documented("GET /api/playbooks/{id}", 200)
 def test_a_playbook_is_shown_in_full(door: Door) -> None:
     """The details of a playbook hold what its list item holds, all steps and all configuration."""
     kept = response(door)
@@ -239,6 +259,7 @@ def test_a_playbook_is_shown_in_full(door: Door) -> None:
     assert len(kept["steps"]) == 5
 
 
+@pytest.mark.documented("POST /api/playbooks/{id}/run", 202, "target_asset_id parameters dry_run")
 @BOTH
 def test_a_playbook_is_run(door: Door, base: str) -> None:
     """A run is accepted with the printed members under ``data``; what the caller gives overrides the default."""
@@ -268,6 +289,7 @@ def test_nothing_in_the_body_of_a_run_is_required(door: Door, body: dict[str, An
     assert shown["dry_run"] == bool((body or {}).get("dry_run"))
 
 
+@pytest.mark.documented("GET /api/playbooks/executions/{id}", 200)
 @BOTH
 def test_the_status_of_an_execution_is_shown(door: Door, base: str) -> None:
     """A completed run shows every printed member with its value."""
@@ -284,6 +306,7 @@ def test_the_status_of_an_execution_is_shown(door: Door, base: str) -> None:
     assert answer.json["data"]["completed_at"] == "2026-04-28T12:02:15.000Z"
 
 
+@pytest.mark.documented("GET /api/playbooks/executions/{id}/steps", 200)
 @BOTH
 def test_the_steps_of_an_execution_are_shown(door: Door, base: str) -> None:
     """Each step comes with its status and its output."""
@@ -300,7 +323,13 @@ def test_the_steps_of_an_execution_are_shown(door: Door, base: str) -> None:
     assert_shows(printed, answer.json)
 
 
-@pytest.mark.parametrize("state", ["pending", "running", "paused", "completed", "failed", "cancelled"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        pytest.param(one, marks=pytest.mark.documented("GET /api/playbooks/executions/{id}", 200, f"={one}"))
+        for one in ("pending", "running", "paused", "completed", "failed", "cancelled")
+    ],
+)
 def test_every_documented_state_is_shown_and_found(door: Door, state: str) -> None:
     """A run in each documented state shows it and is found by it: paused is one that waits for approval or delay."""
     playbook_id = door.create_playbook()["id"]
@@ -316,6 +345,8 @@ def test_every_documented_state_is_shown_and_found(door: Door, state: str) -> No
     assert [(one["execution_id"], one["status"]) for one in found] == [(run_id, state)]
 
 
+@pytest.mark.documented("GET /api/playbooks/{id}/export", 200, "?format")
+@pytest.mark.documented("POST /api/playbooks/import", 201)
 @BOTH
 def test_playbooks_are_exported_and_imported(door: Door, base: str) -> None:
     """The printed export gives a CACAO document as a file, and the printed import takes such a file."""
@@ -330,6 +361,7 @@ def test_playbooks_are_exported_and_imported(door: Door, base: str) -> None:
     assert imported.json["data"]["id"] == "pb-critical-vuln-response"
 
 
+@pytest.mark.documented("POST /api/playbooks/import", 200, "dry_run")
 @BOTH
 def test_dry_run_in_the_request_previews_and_creates_nothing(door: Door, base: str) -> None:
     """As the tip says: with dry_run in the request the conversion is shown, and there is no playbook afterwards."""

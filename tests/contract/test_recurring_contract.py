@@ -21,6 +21,7 @@ DIGEST: dict[str, Any] = {
     "description": "Weekday morning digest",
 }
 SCOPE = "namespace=notifications&tenant=acme"
+FOUND = pytest.mark.documented("GET /v1/recurring/{id}", 200, "?namespace", "?tenant")
 #: what existing clients send, beyond what they share with the document
 CLIENTS: dict[str, Any] = {
     **{name: value for name, value in DIGEST.items() if name != "cron_expr"},
@@ -48,6 +49,7 @@ def create(door: Door, key: str, **more: Any) -> str:
     return str(answer.json["recurring_id"])
 
 
+@pytest.mark.documented("POST /v1/recurring", 201, *DIGEST)
 def test_create(door: Door, key: str) -> None:
     """201 with the document's five members, and Location; 9 in the morning of New York is 13 or 14 UTC."""
     answer = door.call("POST", "/v1/recurring", key, json=DIGEST)
@@ -64,6 +66,7 @@ def test_create(door: Door, key: str) -> None:
     assert answer.headers["Location"] == f"/v1/recurring/{body['recurring_id']}"
 
 
+@pytest.mark.documented("POST /v1/recurring", 400)
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [
@@ -80,6 +83,7 @@ def test_create_refused(door: Door, key: str, change: dict[str, Any], pointer: s
     assert [one["pointer"] for one in problem["errors"]] == [pointer]
 
 
+@pytest.mark.documented("GET /v1/recurring", 200, "?namespace ?tenant ?enabled")
 def test_list(door: Door, key: str) -> None:
     """Namespace and tenant are required; ``enabled`` filters, and so does the clients' ``status``."""
     first, second = create(door, key), create(door, key, enabled=False)
@@ -99,7 +103,8 @@ def test_list(door: Door, key: str) -> None:
     assert door.call("GET", "/v1/recurring?namespace=other&tenant=acme", key).json["count"] == 0
 
 
-@pytest.mark.parametrize("scope", ["", f"?{SCOPE}"])
+@pytest.mark.documented("GET /v1/recurring/{id}", 404)
+@pytest.mark.parametrize("scope", ["", pytest.param(f"?{SCOPE}", marks=FOUND)])
 def test_get(door: Door, key: str, scope: str) -> None:
     """200 with its payload; 404 for one that there is not, and in another namespace."""
     made = create(door, key)
@@ -110,6 +115,9 @@ def test_get(door: Door, key: str, scope: str) -> None:
     assert_problem(door.call("GET", f"/v1/recurring/{made}?namespace=other&tenant=acme", key), 404)
 
 
+@pytest.mark.documented("PUT /v1/recurring/{id}", 200, "?namespace ?tenant")
+@pytest.mark.documented("PUT /v1/recurring/{id}", 400)
+@pytest.mark.documented("PUT /v1/recurring/{id}", 404)
 def test_update(door: Door, key: str) -> None:
     """Only what is named changes: 200; 400 for an invalid cron expression or time zone, 404."""
     made = create(door, key)
@@ -127,6 +135,8 @@ def test_update(door: Door, key: str) -> None:
     assert_problem(door.call("PUT", f"/v1/recurring/rec-missing?{SCOPE}", key, json={"description": "x"}), 404)
 
 
+@pytest.mark.documented("DELETE /v1/recurring/{id}", 204, "?namespace ?tenant")
+@pytest.mark.documented("DELETE /v1/recurring/{id}", 404)
 def test_delete(door: Door, key: str) -> None:
     """204 once, then 404."""
     path = f"/v1/recurring/{create(door, key)}?{SCOPE}"
@@ -135,6 +145,8 @@ def test_delete(door: Door, key: str) -> None:
     assert_problem(door.call("DELETE", path, key), 404)
 
 
+@pytest.mark.documented("POST /v1/recurring/{id}/pause", 200, "?namespace ?tenant")
+@pytest.mark.documented("POST /v1/recurring/{id}/resume", 200, "?namespace ?tenant")
 def test_pause_and_resume(door: Door, key: str) -> None:
     """Pausing stops it, resuming computes its next time from now; what is so already is 409."""
     path = f"/v1/recurring/{create(door, key)}"

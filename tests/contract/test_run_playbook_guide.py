@@ -113,6 +113,9 @@ def shown(door: Door, run_id: str) -> dict[str, Any]:
     return door.call("GET", f"/api/playbooks/executions/{run_id}").json
 
 
+@pytest.mark.documented(
+    "POST /api/playbooks/{id}/run", 202, "Content-Type: Authorization: target_asset_id parameters dry_run"
+)
 @BOTH
 def test_a_run_is_accepted(door: Door, base: str) -> None:
     """202 with every printed member at the top level, and the same once more under ``data``."""
@@ -155,7 +158,13 @@ def test_a_dry_run_comes_before_the_real_one(door: Door) -> None:
     assert shown(door, rehearsal)["dry_run"] is True
 
 
-@pytest.mark.parametrize("state", ["pending", "running", "completed", "failed", "skipped", "cancelled"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        pytest.param(one, marks=pytest.mark.documented("GET /api/playbooks/executions/{id}", 200, f"={one}"))
+        for one in ("pending", "running", "completed", "failed", "skipped", "cancelled")
+    ],
+)
 def test_a_step_is_shown_in_each_documented_state(door: Door, state: str) -> None:
     """Every state that the guide lists is a state of a step."""
     prepare(door)
@@ -180,6 +189,7 @@ def test_after_a_failed_step_the_steps_array_says_where(door: Door) -> None:
     assert answer["steps"][1]["error"]["code"] == "http_error"
 
 
+@pytest.mark.documented("POST /api/playbooks/executions/{id}/cancel", 200)
 @BOTH
 def test_a_run_is_cancelled(door: Door, base: str) -> None:
     """200, and the status is cancelled; completed steps stay completed. A second time there is nothing to cancel."""
@@ -206,6 +216,7 @@ BAD_PAYLOADS = {
 }
 
 
+@pytest.mark.documented("POST /api/playbooks/{id}/run", 400)
 @pytest.mark.parametrize("name", BAD_PAYLOADS)
 def test_400_invalid_payload(door: Door, name: str) -> None:
     """A payload that is not what the guide describes is refused."""
@@ -221,6 +232,7 @@ def test_400_missing_required_field(door: Door) -> None:
     assert door.call("POST", RUN, json={"target_asset_id": "a-1001"}).status_code == 202
 
 
+@pytest.mark.documented("POST /api/playbooks/{id}/run", 401)
 def test_401_missing_or_expired_token(door: Door) -> None:
     """Without a key, with a wrong one and with one that has expired."""
     prepare(door)
@@ -228,6 +240,7 @@ def test_401_missing_or_expired_token(door: Door) -> None:
         assert_problem(door.call("POST", RUN, key=key, data=PAYLOAD), 401)
 
 
+@pytest.mark.documented("POST /api/playbooks/{id}/run", 403)
 def test_403_token_lacks_the_permission(door: Door) -> None:
     """A run needs the permission that the guide calls playbook:execute; a caller with it may run any."""
     prepare(door)
@@ -236,6 +249,7 @@ def test_403_token_lacks_the_permission(door: Door) -> None:
     assert door.call("POST", RUN, key=door.key("operator", scopes=("playbook:execute",)), json={}).status_code == 202
 
 
+@pytest.mark.documented("POST /api/playbooks/{id}/run", 404)
 def test_404_playbook_not_found(door: Door) -> None:
     """A playbook that is not there, or belongs to another workspace. Assets are not registered here: any id will do."""
     prepare(door)
@@ -244,6 +258,7 @@ def test_404_playbook_not_found(door: Door) -> None:
     assert_problem(door.call("GET", "/api/playbooks/executions/pexec-missing"), 404)
 
 
+@pytest.mark.documented("POST /api/playbooks/{id}/run", 409)
 def test_409_already_running_for_the_asset(door: Door) -> None:
     """A second run for the same asset waits until the first has ended; another asset, or none, is no conflict."""
     prepare(door)
@@ -258,6 +273,7 @@ def test_409_already_running_for_the_asset(door: Door) -> None:
     run(door)
 
 
+@pytest.mark.documented("POST /api/playbooks/{id}/run", 422)
 def test_422_parameters_against_the_schema(door: Door) -> None:
     """Values that do not fit what the playbook declares are named with their place; so are unknown ones."""
     prepare(door)

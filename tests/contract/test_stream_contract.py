@@ -45,6 +45,7 @@ ACTION: dict[str, Any] = {
 #: what the document shows of an event
 MEMBERS = {"id", "timestamp", "type", "outcome", "provider", "namespace", "tenant", "action_type", "action_id"}
 PARAMETERS = {"namespace", "action_type", "outcome", "event_type"}
+OUTCOMES_SAID = pytest.mark.documented("POST /v1/dispatch", 200, "=executed =deduplicated =throttled =rerouted")
 OUTCOMES = ("executed", "suppressed", "failed", "throttled", "rerouted", "deduplicated")
 TYPES = ("action_dispatched", "group_flushed", "timeout", "chain_advanced", "approval_required")
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -88,6 +89,7 @@ def test_an_event_has_the_documented_form(door: Door, key: str, prefix: str) -> 
     assert "secret" not in event.data
 
 
+@pytest.mark.documented("POST /v1/dispatch", 200, "=suppressed =failed =grouped =pending_approval")
 def test_each_type_of_event_is_sent(door: Door, key: str) -> None:
     """What is stopped, gathered, held and fails, in the order in which it happens, without payloads or links."""
     with listen(door, key) as stream:
@@ -113,7 +115,7 @@ def test_each_type_of_event_is_sent(door: Door, key: str) -> None:
     assert not [event for event in events if "secret" in event.data or "http" in event.data.replace("http_", "")]
 
 
-@pytest.mark.parametrize("prefix", ["/v1", "/compat/v1"])
+@pytest.mark.parametrize("prefix", [pytest.param("/v1", marks=OUTCOMES_SAID), "/compat/v1"])
 def test_an_outcome_is_that_of_the_answer(door: Door, key: str, prefix: str) -> None:
     """Of each kind, in both forms: what the sender was answered, without body and message."""
     types = ("send_email", "denied", "again", "again", "paced", "paced", "moved")
@@ -139,6 +141,7 @@ def test_an_outcome_is_that_of_the_answer(door: Door, key: str, prefix: str) -> 
             assert outcome == answer
 
 
+@pytest.mark.documented("GET /v1/stream", 200, *(f"?{name}" for name in PARAMETERS))
 def test_the_documented_filters(door: Door, key: str) -> None:
     """Each parameter and each word is taken; others are refused by name."""
     document = door.call("GET", "/api/openapi.json").json["paths"]["/v1/stream"]["get"]
@@ -160,6 +163,9 @@ def test_the_documented_filters(door: Door, key: str) -> None:
     assert len(stream.events) == 1
 
 
+@pytest.mark.documented("GET /v1/stream", 401)
+@pytest.mark.documented("GET /v1/stream", 403)
+@pytest.mark.documented("GET /v1/stream", 503)
 def test_who_may_follow(door: Door, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All three roles; 401 without a key, 403 without the permission, 503 where it is switched off."""
     assert key
@@ -173,6 +179,7 @@ def test_who_may_follow(door: Door, key: str, monkeypatch: pytest.MonkeyPatch) -
     assert (assert_problem(off, 503)["code"], off.json["retryable"]) == ("stream_off", False)
 
 
+@pytest.mark.documented("GET /v1/stream", 429)
 def test_a_tenant_has_so_many_streams(door: Door, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One more is 429, until one is closed; another tenant has its own."""
     monkeypatch.setenv("TOCSIN_STREAMS", "2")

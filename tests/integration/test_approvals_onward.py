@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +121,10 @@ def ciso(door: Door) -> str:
     return token
 
 
-def decide(door: Door, approval_id: str, decision: str = "approve", key: str = "") -> dict[str, Any]:
-    answer = door.call("POST", f"/api/approvals/{approval_id}/{decision}", key=key, json={})
+def decide(
+    door: Door, approval_id: str, decision: str = "approve", key: str = "", headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    answer = door.call("POST", f"/api/approvals/{approval_id}/{decision}", key=key, json={}, headers=headers or {})
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json
     return found
@@ -281,12 +283,12 @@ def test_a_step_whose_fallback_is_new_is_asked_about_again(
             drive(run_id, rounds=10)
         return pending(f"{run_id}.tell")
 
-    decide(door, question().id)
+    decide(door, question().id, headers=dispatching.AT_ONCE)
     dispatching.put_in_force(monkeypatch, tmp_path, providers=PROVIDERS, **texts)
     everywhere = door.key("operator", grants=({"tenants": ["*"]},))
     assert door.call("POST", "/admin/circuit-breakers/drill/trip", key=everywhere).status_code == 200
     again = question()
     assert "goes out by other" in again.message
-    decide(door, again.id)
+    decide(door, again.id, headers=dispatching.AT_ONCE)
     assert question() is None
     assert (row(run_id).status, json.loads(row(f"{run_id}.tell").output)) == ("completed", {"sent": "other"})

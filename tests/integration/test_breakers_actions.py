@@ -252,7 +252,8 @@ def test_the_breaker_of_the_rule_s_provider_is_asked_once_it_is_approved(place: 
     def approved(host: str) -> Any:
         execution_id = place.trigger("act-other", host)
         asked = db.read_one(approvals.pending_of, execution_id)
-        assert place.door.call("POST", f"/api/approvals/{asked.id}/approve", json={}).status_code == 200
+        said = place.door.call("POST", f"/api/approvals/{asked.id}/approve", json={}, headers=dispatching.AT_ONCE)
+        assert said.status_code == 200
         attempts.attempt(execution_id)
         return row_of(execution_id)
 

@@ -97,7 +97,7 @@ def test_a_window_keeps_back_the_end_of_what_fired_while_it_was_open(
 
     def outcome(status: str) -> str:
         given = body(provider="mail", fingerprint="w-1", status=status)
-        return str(send(door, given, headers={"Prefer": "respond-async"}).json["outcome"])
+        return str(send(door, given, headers=dispatching.AT_ONCE).json["outcome"])
 
     silence(door, cron="0 0 * * *", duration_minutes=60)
     first = (db.now_ms() // _DAY + 1) * _DAY
@@ -121,7 +121,7 @@ def test_a_firing_that_passes_clears_what_was_held_before_it(door: Door) -> None
 
     def tell(severity: str, status: str, fingerprint: str = "f-1") -> dict[str, Any]:
         labels = {"metadata": {"severity": severity}, "fingerprint": fingerprint, "status": status}
-        answer = send(door, body(provider="mail", **labels), headers={"Prefer": "respond-async"}).json
+        answer = send(door, body(provider="mail", **labels), headers=dispatching.AT_ONCE).json
         found: dict[str, Any] = answer
         return found
 
@@ -143,7 +143,7 @@ def test_a_firing_clears_it_however_it_passes(door: Door, kind: str) -> None:
     def tell(severity: str, status: str, action_type: str) -> dict[str, Any]:
         labels = {"metadata": {"severity": severity}, "fingerprint": "f-1", "status": status}
         given = body(provider="mail", action_type=action_type, **labels)
-        found: dict[str, Any] = send(door, given, headers={"Prefer": "respond-async"}).json
+        found: dict[str, Any] = send(door, given, headers=dispatching.AT_ONCE).json
         return found
 
     def of_held() -> tuple[str, str]:
@@ -155,7 +155,9 @@ def test_a_firing_clears_it_however_it_passes(door: Door, kind: str) -> None:
     passes = tell("critical", "firing", kind)
     if kind == "asked":
         assert (passes["outcome"], of_held()) == ("pending_approval", ("accepted", ""))
-        answer = door.call("POST", f"/api/approvals/{passes['approval_id']}/approve", json={})
+        answer = door.call(
+            "POST", f"/api/approvals/{passes['approval_id']}/approve", json={}, headers=dispatching.AT_ONCE
+        )
         assert answer.status_code == 200, answer.text
     else:
         assert passes["outcome"] == "grouped"

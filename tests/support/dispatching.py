@@ -44,6 +44,10 @@ rules:
 }
 
 
+#: where no worker brings an outcome, a sender waits for none
+AT_ONCE = {"Prefer": "respond-async"}
+
+
 def put_in_force(monkeypatch: pytest.MonkeyPatch, folder: Path, *, followed: bool = False, **texts: str) -> None:
     """Load a folder with these files: ``providers``, ``chains`` and ``rules``.
 
