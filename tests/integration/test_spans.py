@@ -2,6 +2,9 @@
 
 import contextlib
 import json
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +13,15 @@ import pytest
 
 from config import spans
 from config.settings import settings
+from providers import mail
+from providers.base import Call
 from tests.support import dispatching
 from tests.support.api import Door
 from tests.support.collector import Collector
 from tests.support.dispatching import body, send
+from tests.support.processes import ROOT, clean_environment
 from tests.support.sink import Sink
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.wide
 
@@ -139,6 +146,33 @@ def test_spans_say_what_failed_and_not_why(door: Door, collector: Collector) -> 
     assert not [span for span in collector.spans if SECRET in span.text or "loud" in span.text]
 
 
+def test_replays_are_below_their_request(door: Door, sink: Sink, collector: Collector) -> None:
+    """Each record that is sent again is decided about below the span of the replay, and goes out below that."""
+    with dispatching.working():
+        for number in range(2):
+            assert send(door, body(provider="sink", payload={"n": number})).json["outcome"] == "executed"
+        told = door.call("POST", "/v1/audit/replay", json={"tenant": "default"}, headers=PARENT).json
+        assert told["replayed"] == 2, told
+        eventually(lambda: len(sink.arrivals("/echo")) == 4, 60, "all have gone out")
+    spans.close()
+    replay = collector.one("replay")
+    assert (replay.trace_id, replay.parent) == (TRACE, ABOVE)
+    above = {one.id: one.parent for one in collector.spans}
+    below = [one for one in collector.all("POST") if one.trace_id == TRACE]
+    assert [above[above[one.parent]] for one in below] == [replay.id] * 2
+
+
+def test_a_mail_is_a_call(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its span is below the attempt, and says neither server nor recipients."""
+    monkeypatch.setattr(mail.smtp, "deliver", lambda *_: {})
+    names = {"from": "a@example.org", "to": "b@example.org", "subject": "s", "body": SECRET}
+    call = {"execution_id": "disp-1", "idempotency_key": "disp-1", "parameters": {}, "context": {}}
+    mail.deliver(Call(config={"host": "mail.example.org", **names}, trace=PARENT, **call))
+    spans.close()
+    span = collector.one("SMTP")
+    assert (span.trace_id, span.parent, span.facts) == (TRACE, ABOVE, {"tocsin.execution": "disp-1"})
+
+
 def test_what_is_not_sampled_is_not_exported(door: Door, collector: Collector) -> None:
     """The sender has said so; the ids go on all the same."""
     with dispatching.working():
@@ -162,6 +196,37 @@ def test_a_collector_that_fails_harms_nothing(
         with exporting(monkeypatch, url, **queue), dispatching.working():
             for _ in range(10):
                 assert send(door, body(provider="sink"), headers=PARENT).json["outcome"] == "executed"
-            spans.close(0.2)  # the sender would wait for an hour
+            spans.close(0.2)
+            still_sending = any(thread.name == "last-spans" for thread in threading.enumerate())
+            assert still_sending or kind != "hanging"  # it would go on for half a minute
             assert collector.spans == []
     assert SECRET not in caplog.text
+
+
+_FORKING = """\
+import os
+from config import spans
+
+def record(name):
+    with spans.span(name, {}, begins=True):
+        pass
+
+record("before")
+child = os.fork()
+record("parent" if child else "child")
+spans.close(60)
+if child:
+    os.waitpid(child, 0)
+else:
+    os._exit(0)
+"""
+
+
+def test_a_process_that_is_forked_exports_its_own() -> None:
+    """What its parent has not exported yet is exported once, by the parent."""
+    with Collector() as collector:
+        settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "3600000"}
+        environment = clean_environment(TOCSIN_ENV="development", **settings)
+        subprocess.run([sys.executable, "-W", "ignore", "-c", _FORKING], cwd=ROOT, env=environment, check=True)
+    assert sorted(span.name for span in collector.spans) == ["before", "child", "parent"]
+    assert len({span.trace_id for span in collector.spans}) == 3
