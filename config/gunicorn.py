@@ -16,7 +16,7 @@ from typing import Any
 
 from gunicorn import glogging, util
 
-from config import logs
+from config import logs, spans
 from config.connections import LEAVING, MOST
 from config.settings import settings
 
@@ -140,10 +140,11 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
-    """Publish what was accepted last.
+    """Publish what was accepted last, and export its spans.
 
     Called in the process that ends, and later in the one that reaps it.
     """
     drain = getattr(getattr(worker, "wsgi", None), "extensions", {}).get("tocsin.drain")
     if drain is not None:
         drain(_DRAIN)
+    spans.close()

@@ -1,4 +1,4 @@
-"""All settings, read once from the environment (``TOCSIN_``) and ``.env``.
+"""All settings, read once from the environment (``TOCSIN_``, ``OTEL_``) and ``.env``.
 
 Nothing else in the project reads the environment. A wrong value stops the process at start with a message that names
 the variable. Secrets have no default outside development. ``Settings``, ``load``, docs/settings.md and .env.example
@@ -45,6 +45,8 @@ _SAID = re.compile(r"change|secret|password|example|default|(?<![a-z0-9])your(?!
 _GENERATE = "generate one with python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
+#: what SQLite knows
+_SYNC = ("OFF", "NORMAL", "FULL", "EXTRA")
 #: setting → its former name, which still works until the next release
 FORMER = {"SLOW_CONCURRENCY": "PATIENT_CONCURRENCY"}
 
@@ -160,6 +162,10 @@ class Settings:
     #: the name of who signs
     cacao_signee: str
 
+    # Spans
+    #: the OTLP receiver of spans, with the path; empty: none are exported
+    spans_endpoint: str
+
     @property
     def chords_url(self) -> str:
         """Where Celery counts the members of chords: Redis, whatever the broker is."""
@@ -270,14 +276,28 @@ def _signing_key(text: str) -> Path | None:
     return path
 
 
+def _reader() -> Env:
+    """What reads our variables, once those of ``.env`` are in the environment."""
+    reader = Env(prefix="TOCSIN_")
+    reader.read_env(Path.cwd() / ".env", recurse=False)
+    return reader
+
+
+def _spans_endpoint(reader: Env) -> str:
+    """The address by the variables that every program with spans has."""
+    if reader.str("SDK_DISABLED", "").strip().lower() == "true":
+        return ""
+    base = reader.str("EXPORTER_OTLP_ENDPOINT", "").strip().rstrip("/")
+    return reader.str("EXPORTER_OTLP_TRACES_ENDPOINT", "").strip() or (f"{base}/v1/traces" if base else "")
+
+
 def load() -> Settings:
     """Read the environment now.
 
     Raises:
         SettingsError: a variable is missing or cannot be understood.
     """
-    reader = Env(prefix="TOCSIN_")
-    reader.read_env(Path.cwd() / ".env", recurse=False)
+    reader = _reader()
     env = reader.str("ENV", "production")
     var_dir = Path(reader.str("VAR_DIR", "var")).absolute()
     config_dir = Path(reader.str("CONFIG_DIR", str(var_dir / "config"))).absolute()
@@ -305,7 +325,7 @@ def load() -> Settings:
         public_url=values.web_address("PUBLIC_URL", reader.str("PUBLIC_URL", "")),
         database_url=values.database(reader.str("DATABASE_URL", "") or f"sqlite:///{var_dir / 'tocsin.db'}"),
         sqlite_synchronous=values.one_of(
-            "SQLITE_SYNCHRONOUS", reader.str("SQLITE_SYNCHRONOUS", "NORMAL").upper(), ("OFF", "NORMAL", "FULL", "EXTRA")
+            "SQLITE_SYNCHRONOUS", reader.str("SQLITE_SYNCHRONOUS", "NORMAL").upper(), _SYNC
         ),
         retention_days=values.whole(reader, "RETENTION_DAYS", 90, least=1),
         payload_days=values.whole(reader, "PAYLOAD_DAYS", 30, least=1),
@@ -329,6 +349,7 @@ def load() -> Settings:
         cacao_identity=_identity(reader.str("CACAO_IDENTITY", TOCSIN_IDENTITY)),
         cacao_signing_key=_signing_key(reader.str("CACAO_SIGNING_KEY", "")),
         cacao_signee=reader.str("CACAO_SIGNEE", "Tocsin"),
+        spans_endpoint=_spans_endpoint(Env(prefix="OTEL_")),
     )
 
 

@@ -18,6 +18,7 @@ from http import HTTPStatus
 from typing import Any, NoReturn
 from urllib.parse import quote
 
+from config import spans
 from config.errors import Problem
 from config.pointers import step
 from config.types import Json
@@ -177,9 +178,14 @@ def exchange(request: Request, call: Call) -> Any:
         As ``client.send``, and ProviderError: ``http_status`` for everything but 2xx, with status and the beginning of
         the body.
     """
-    if call.trace:
-        request = replace(request, headers={**call.trace, **request.headers})
-    response = client.send(request, call)
+    with spans.span(request.method, call.trace, kind="client") as span:
+        if span.context:
+            request = replace(request, headers={**span.context, **request.headers})
+        response = client.send(request, call)
+        if span.recorded:
+            span.tell(execution=call.execution_id, method=request.method, answered=response.status)
+            if response.status // 100 != 2:  # noqa: PLR2004
+                span.tell(error="http_status")
     if call.mode == Mode.SANDBOX:
         call.log("INFO", f"{_named(request)} was recorded instead of sent")
     else:

@@ -16,6 +16,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Any
 
+from config import spans
 from config.errors import Problem
 from config.types import Json
 from expressions import templates
@@ -93,7 +94,9 @@ def deliver(call: Call) -> Json:
     if call.mode == Mode.SANDBOX:
         call.report.intercepted_calls.append(described(call))
         return {"simulated": True}
-    return smtp.deliver(message(call), call)
+    with spans.span("SMTP", call.trace, kind="client") as span:
+        span.tell(execution=call.execution_id)
+        return smtp.deliver(message(call), call)
 
 
 def _mailbox(text: str) -> Address:

@@ -34,7 +34,7 @@ _HOME = Path(
         prefix="tcn-", dir=_MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM else None
     )
 )
-for _name in [name for name in os.environ if name.startswith("TOCSIN_") and "_TEST_" not in name]:  # noqa: TID251
+for _name in [name for name in os.environ if name.startswith(("TOCSIN_", "OTEL_")) and "_TEST_" not in name]:  # noqa: TID251
     del os.environ[_name]  # noqa: TID251
 os.environ.update(  # noqa: TID251
     TOCSIN_ENV="development",

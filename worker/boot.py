@@ -16,7 +16,7 @@ from typing import Any
 
 from celery import signals
 
-from config import logs
+from config import logs, spans
 from config.settings import settings
 from providers import registry
 from store.engine import refusals
@@ -45,6 +45,7 @@ def connect() -> None:
     signals.worker_ready.connect(_start)
     signals.worker_shutting_down.connect(_end_hard_later)
     signals.worker_shutdown.connect(_stop)
+    signals.worker_process_shutdown.connect(_stop_process)
 
 
 def _learn_name(sender: str, **_: Any) -> None:
@@ -100,6 +101,10 @@ def _end_hard_later(**_: Any) -> None:
     threading.Thread(target=end, name="hard-exit", daemon=True).start()
 
 
+def _stop_process(**_: Any) -> None:
+    spans.close()
+
+
 def _stop(sender: Any, **_: Any) -> None:
     follow.end()
     heartbeat = _heartbeats.pop(sender.hostname, None)
@@ -108,3 +113,4 @@ def _stop(sender: Any, **_: Any) -> None:
     notice = _notices.pop(sender.hostname, None)
     if notice is not None:
         notice.stop()
+    spans.close()

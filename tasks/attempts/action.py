@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable
 
-from config import logs
+from config import logs, spans
 from config.errors import Unavailable
 from config.types import Json
 from gateway import gate_column, traces
@@ -72,6 +72,20 @@ def _carry_out(row: Row, held: HeldLease) -> Ending | Unchanged:
         this.trace, this.reply = gate.trace, gate.reply
         if gate.trace:
             logs.bind(trace_id=traces.trace_id(gate.trace))
+    with spans.span("attempt", this.trace, kind="consumer") as span:
+        this.trace = span.context
+        ending = _made(this, revision, held, gate)
+        if span.recorded and gate is not None:
+            span.tell(execution=row.id, attempt=row.attempt, tenant=row.workspace_id, namespace=gate.namespace)
+            provider = gate.provider if this.way is None else this.way.by
+            span.tell(provider=provider, action_type=gate.action_type, status=ending.status)
+            if isinstance(ending, Ending) and ending.error is not None:
+                span.tell(error=ending.error.get("code"))
+    return ending
+
+
+def _made(this: Attempt, revision: Revision, held: HeldLease, gate: Gate | None) -> Ending | Unchanged:
+    row = this.row
     try:
         work = stop.waits(row) or gated.asked_again(row) or _work(this, revision, held, gate)
         ending = conclude(this, perform(work, held))

@@ -46,6 +46,9 @@ def _of_the_code() -> list[tuple[str, list[str]]]:
 
 
 _VARIABLES = {"secret_keys": ["TOCSIN_SECRET_KEY", "TOCSIN_SECRET_KEYS"]}
+#: the names that every program with spans has
+_ENDPOINTS = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]
+_VARIABLES["spans_endpoint"] = [*_ENDPOINTS, "OTEL_SDK_DISABLED"]
 
 
 def _documented() -> dict[str, str]:

@@ -7,6 +7,7 @@ as it took, so that other requests get their turn; what exceeds the allowance of
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, g
@@ -131,8 +132,9 @@ def _in_bites(ids: Sequence[int], given: Mapping[str, Any], turn: replay_turns.T
 def _bite(rows: Sequence[Row], *, preview: bool) -> list[Made | CallerError]:
     if preview:
         return replays.foreseen(rows, _sender())
-    with LISTS.waiting():
-        return replays.sent(rows, _sender())
+    with routes.request_span("replay") as span, LISTS.waiting():
+        span.tell(items=len(rows))
+        return replays.sent(rows, replace(_sender(), trace=span.context) if span.recorded else _sender())
 
 
 def _sender() -> Sender:

@@ -19,9 +19,10 @@ from api.http.blueprint import Blueprint, answer
 from api.http.current_request import present
 from api.http.load import HERE, LISTS
 from api.http.schemas import wait
-from config import logs
+from config import logs, spans
 from config.errors import CallerError, InvalidRequest, NotFound, Problem, Unavailable
 from config.settings import settings
+from config.spans import Span
 from gateway import gate_column, requests, traces
 from gateway.gate_column import Gate
 from gateway.outcomes import Outcome
@@ -238,6 +239,23 @@ def trace_of_request() -> dict[str, str]:
 
 def _carried_out(asked: Sequence[Asked]) -> tuple[list[Result], list[Outcome | None]]:
     """Accept dispatches, and wait as long as the sender does."""
+    with request_span("dispatch") as span:
+        if span.recorded:
+            span.tell(items=len(asked))
+            asked = [replace(one, trace=span.context) for one in asked]
+        return _accepted(asked)
+
+
+def request_span(name: str) -> Span:
+    """The span of this request: the first of a trace where none has come."""
+    span = spans.span(name, trace_of_request(), kind="server", begins=True)
+    if span.recorded:
+        span.tell(request_id=g.request_id)
+        logs.bind(trace_id=traces.trace_id(span.context))
+    return span
+
+
+def _accepted(asked: Sequence[Asked]) -> tuple[list[Result], list[Outcome | None]]:
     seconds, here = prefer.seconds(present(), settings().dispatch_wait), ends()
     with here.place([one.subject for one in asked], seconds) as waiting:
         if waiting is not None:

@@ -6,8 +6,9 @@ written in one transaction, with what the rules must remember.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from config import spans
 from config.errors import CallerError
 from gateway.outcomes import Outcome
 from store.engine.db import Connection
@@ -75,9 +76,23 @@ def prepare(batch: Batch) -> None:
                     dispatch_ids.refuse_other(batch.asked[first], asked)
                     batch.copies[place] = first
                     continue
-            batch.ready[place] = moves.moving(notices.asking(dispatch_gate.prepared(providers, asked)), providers)
+            batch.ready[place] = _decided(providers, asked)
         except CallerError as refusal:
             batch.results[place] = refusal
+
+
+def _decided(providers: Providers, asked: Asked) -> Ready:
+    """A dispatch about which the rules have decided; what is done about it goes on below the span of that."""
+    with spans.span("decide", asked.trace) as span:
+        if span.recorded:
+            this, asked = asked.dispatch, replace(asked, trace=span.context)
+            span.tell(execution=asked.subject, dispatch=this.id, tenant=this.tenant, namespace=this.namespace)
+            span.tell(provider=this.provider, action_type=this.action_type, origin=asked.origin)
+        ready = moves.moving(notices.asking(dispatch_gate.prepared(providers, asked)), providers)
+        if span.recorded:
+            outcome = None if ready.outcome is None else ready.outcome.name
+            span.tell(verdict=ready.verdict.kind, rule=ready.verdict.rule, outcome=outcome)
+    return ready
 
 
 def is_single(batch: Batch) -> bool:
