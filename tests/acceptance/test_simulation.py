@@ -13,7 +13,9 @@ RULES = """\
 rules:
   - {name: hush, condition: {field: action.action_type, eq: quiet}, action: {type: suppress}}
 """
-BODY: dict[str, Any] = {"namespace": "tests", "tenant": "default", "provider": "drill", "action_type": "quiet"}
+#: other tests leave records of the same day
+NAMESPACE = "simulated"
+BODY: dict[str, Any] = {"namespace": NAMESPACE, "tenant": "default", "provider": "drill", "action_type": "quiet"}
 ADDED = [
     {
         "name": f"new-{number}",
@@ -48,7 +50,7 @@ def test_others_are_served_while_a_simulation_is_made(filled: Stack) -> None:
     found: list[dict[str, Any]] = []
 
     def simulate() -> None:
-        given = {"rules": {"add": ADDED}, "limit": 20_000}
+        given = {"rules": {"add": ADDED}, "namespace": NAMESPACE, "limit": 20_000}
         found.append(filled.api.http.post("/v1/rules/simulate", json=given, timeout=60).json())
 
     eventually(lambda: filled.api.http.get("/health").status_code == 200, 20, "it serves")
