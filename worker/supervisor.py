@@ -111,10 +111,6 @@ class ForkedWorker:
     start_at: float = 0.0
 
 
-#: thresholds of the garbage collector: by Python's own it takes as long as all else where thousands of rows are read
-_GARBAGE = (20_000, 20, 20)
-
-
 class Supervisor:
     """The parent of the workers."""
 
@@ -131,7 +127,6 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
         gc.collect()
         gc.freeze()  # a child's garbage collector leaves alone what it shares with the others
-        gc.set_threshold(*_GARBAGE)
         while not self._ending or any(member.pid for member in self._members):
             pause = self._start_due()
             received = signal.sigtimedwait(_WATCHED, pause)

@@ -6,7 +6,9 @@ connection over which something went wrong is closed instead, and one that has b
 database that was away is found again.
 """
 
+import contextlib
 import select
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -32,7 +34,14 @@ class PooledConnection:
         self.used = time.monotonic()
 
     def close(self) -> None:
-        """Close it, whatever state it is in."""
+        """Close it, whatever state it is in.
+
+        SQLite keeps a closed connection, with its locks, as long as something knows one of its cursors, as the
+        traceback of what has gone wrong does: its transaction is rolled back first. A server ends it by itself.
+        """
+        if self.connection.dialect.name == "sqlite":
+            with contextlib.suppress(sqlite3.Error):
+                self.raw.rollback()
         self.connection.invalidate()
         self.connection.close()
 
