@@ -57,6 +57,7 @@ class Tocsin(Layout):
             "TOCSIN_EGRESS_ALLOW": "127.0.0.0/8",
             "TOCSIN_RATE_LIMIT": "100000000/minute",
             "TOCSIN_STREAMS": "1000",
+            "TOCSIN_TENANT_SILENCES": "2000",
             "TOCSIN_PORT": str(self.port),
             "BENCH_REDIS": socket,
             "TOCSIN_HOST": "127.0.0.1",
