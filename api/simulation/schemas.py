@@ -22,6 +22,15 @@ _CHANGES: dict[str, Any] = {
 }
 
 
+def _limit(*, strict: bool = False) -> fields.Integer:
+    return fields.Integer(
+        strict=strict,
+        load_default=LIMIT,
+        validate=validate.Range(min=1, max=MOST),
+        metadata={"description": f"Records that are looked at, the oldest first; at most {MOST:,}.", "example": LIMIT},
+    )
+
+
 class CoveragePeriod(Strict):
     """Of which time and tenants something is asked: the last hours, or from and to."""
 
@@ -35,11 +44,7 @@ class CoveragePeriod(Strict):
     )
     since = AuditFilters().fields["since"]
     until = AuditFilters().fields["until"]
-    limit = fields.Integer(
-        load_default=LIMIT,
-        validate=validate.Range(min=1, max=MOST),
-        metadata={"description": f"Records that are looked at, the oldest first; at most {MOST:,}.", "example": LIMIT},
-    )
+    limit = _limit()
     namespace = AuditFilters().fields["namespace"]
     tenant = AuditFilters().fields["tenant"]
 
@@ -54,12 +59,7 @@ class CoveragePeriod(Strict):
 class SimulationWanted(CoveragePeriod):
     """What is tried, and on what."""
 
-    limit = fields.Integer(
-        strict=True,
-        load_default=LIMIT,
-        validate=validate.Range(min=1, max=MOST),
-        metadata={"description": f"Records that are looked at, the oldest first; at most {MOST:,}.", "example": LIMIT},
-    )
+    limit = _limit(strict=True)
     rules = fields.Raw(
         load_default=None,
         allow_none=True,

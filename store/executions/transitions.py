@@ -150,7 +150,9 @@ def transition(
     shape, said = (to, guard, tuple(changes), fence is not None), values.get("said_") or {}
     event, keys = f"execution.{to}", kept_keys.fate(to, changes, in_doubt=in_doubt)
     if db.dialect.name == "postgresql":
-        values |= {"at_": now_ms(), "actor_": actor, "event_": event, "said_": f",{_encode(said)[1:]}"}
+        values |= {"at_": now_ms(), "actor_": actor, "event_": event}
+        if said:
+            values["said_"] = f",{_encode(said)[1:]}"
         return _audited(*shape, keys, bool(said)).first(db, values)
     row = _plain(*shape, keys).first(db, values)
     if row is not None:

@@ -33,18 +33,26 @@ def put(sqlite_database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     dispatching.forget()
 
 
-def agree(put: Put, changes: int, number: int, seed: int) -> None:
-    """Simulate changed rules, then put them in force and really send the same at the same moments."""
+Given = list[tuple[int, dict[str, Any]]]
+
+
+def really(clock: time_machine.Traveller, tenant: str, given: Given) -> dict[str, str]:
+    """Send each at its moment; what became of it by its id."""
+    caller, found = simulating.workspace(tenant), {}
+    for at, one in given:
+        clock.move_to(at / 1000)
+        found[one["id"]] = simulating.sent(caller, one)
+    return found
+
+
+def disagreements(put: Put, changes: int, number: int, seed: int) -> list[Any]:
+    """Simulate changed rules, then put them in force and really send the same at the same moments: what differs."""
+    differ: list[Any] = []
     rng = random.Random(seed)
     given = simulating.arrivals(rng, number, BEGIN)
     with time_machine.travel(BEGIN / 1000, tick=False) as clock:
         put(simulating.BASE)
-        caller = simulating.workspace("t-base")
-        was = {}
-        for at, one in given:
-            clock.move_to(at / 1000)
-            was[one["id"]] = simulating.sent(caller, one)
-        end = given[-1][0] + 1
+        was, end = really(clock, "t-base", given), given[-1][0] + 1
         clock.move_to(end / 1000)
         found, same = simulating.simulated("t-base", BEGIN, end)
         assert same == was
@@ -56,23 +64,22 @@ def agree(put: Put, changes: int, number: int, seed: int) -> None:
             found, foretold = simulating.simulated("t-base", BEGIN, end, rules=rules)
             assert foretold.keys() == was.keys(), found.tally.undecided
             put(rules)
-            caller, real = simulating.workspace(f"t-{change}"), {}
-            for at, one in given:
-                clock.move_to(at / 1000)
-                real[one["id"]] = simulating.sent(caller, one)
-            assert foretold == real, (seed, change, rules)
+            real = really(clock, f"t-{change}", given)
+            unlike = {name: (foretold[name], word) for name, word in real.items() if foretold[name] != word}
+            differ += [(change, rules, unlike)] if unlike else []
+    return differ
 
 
 def test_changed_rules_decide_as_simulated(put: Put) -> None:
     """What a simulation foretells of other rules is what they do to the same dispatches at the same moments."""
-    agree(put, 2, 20, seed=7)
+    assert disagreements(put, 2, 20, seed=7) == []
 
 
 @pytest.mark.gate
 @pytest.mark.parametrize("seed", range(8))
 def test_two_hundred_changes_decide_as_simulated(put: Put, seed: int) -> None:
     """Random rules of all kinds, over random dispatches: they agree in each."""
-    agree(put, 25, 40, seed)
+    assert disagreements(put, 25, 40, seed) == []
 
 
 @pytest.mark.gate
@@ -85,12 +92,7 @@ def test_the_rules_in_force_agree_from_any_moment_on(put: Put, seed: int) -> Non
         rules = [*simulating.BASE[1:], *simulating.changed(rng, simulating.BASE)]
         named = {rule["name"]: rule for rule in rules if rule["action"]["type"] not in ("modify", "schedule")}
         put(list(named.values()))
-        caller = simulating.workspace("t-base")
-        was = {}
-        for at, one in given:
-            clock.move_to(at / 1000)
-            was[one["id"]] = simulating.sent(caller, one)
-        end = given[-1][0] + 1
+        was, end = really(clock, "t-base", given), given[-1][0] + 1
         clock.move_to(end / 1000)
         for middle in (0, 10, 20, 30, 40):
             since = given[middle][0]

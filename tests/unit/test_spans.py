@@ -11,6 +11,7 @@ from config.settings import settings
 from tests.support.processes import ROOT, clean_environment
 
 PARENT = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "a=b"}
+AS_IT_CAME: list[tuple[dict[str, str], bool]] = [(PARENT, False), ({}, False)]
 
 
 @pytest.fixture(autouse=True)
@@ -22,18 +23,16 @@ def _anew() -> Iterator[None]:
     spans.forget()
 
 
-def _pass_on() -> None:
-    with spans.span("decide", PARENT) as span:
-        span.tell(provider="drill")
-        assert span.context == PARENT
-        assert not span.recorded
-    with spans.span("dispatch", {}, begins=True) as span:
-        assert span.context == {}
+def _passed_on() -> list[tuple[dict[str, str], bool]]:
+    """The contexts of a span below another and of one that might begin a trace, and whether they are recorded."""
+    with spans.span("decide", PARENT) as below, spans.span("dispatch", {}, begins=True) as first:
+        below.tell(provider="drill")
+        return [(dict(span.context), span.recorded) for span in (below, first)]
 
 
 def test_without_an_endpoint_the_context_goes_on() -> None:
     """Neither is a trace begun."""
-    _pass_on()
+    assert _passed_on() == AS_IT_CAME
 
 
 def test_a_span_does_not_swallow_what_is_raised() -> None:
@@ -52,8 +51,7 @@ def test_without_the_extra_the_context_goes_on(
     settings.cache_clear()
     said: list[str] = []
     monkeypatch.setattr(spans.log, "warning", lambda text, **_: said.append(text), raising=False)
-    _pass_on()
-    _pass_on()
+    assert [_passed_on(), _passed_on()] == [AS_IT_CAME, AS_IT_CAME]
     assert len(said) == 1
     assert ("extra otel" if "//" in endpoint else "OTEL_EXPORTER_OTLP_ENDPOINT") in said[0]
 
