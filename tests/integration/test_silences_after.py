@@ -1,6 +1,8 @@
 """What comes of what a silence keeps back: let go in order, summed up; and reminders, windows and previews."""
 
+import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -25,7 +27,8 @@ from tests.integration.test_gate_steps import Bench
 from tests.support import dispatching
 from tests.support.api import Door, assert_problem
 from tests.support.dispatching import body, send
-from tests.support.processes import ROOT, clean_environment
+from tests.support.processes import ROOT, clean_environment, gone
+from tests.support.waiting import eventually
 
 PROVIDERS = "providers:\n  drill: {kind: mock, behaviour: answer, answer: {seen: true}}\n"
 WARNINGS = [{"name": "severity", "op": "=", "value": "warning"}]
@@ -61,6 +64,14 @@ def dispatches(**where: Any) -> list[Any]:
     with db.read() as connection:
         found = connection.execute(table.select().where(table.c.kind == "dispatch").order_by(table.c.id)).all()
     return [row for row in found if all(getattr(row, name) == value for name, value in where.items())]
+
+
+def held() -> int:
+    """How many dispatches wait."""
+    table = transitions.executions
+    waits = sa.and_(table.c.kind == "dispatch", table.c.status == Status.WAITING)
+    with db.read() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(table).where(waits)).scalar_one()
 
 
 def row_of(silence_id: str) -> Any:
@@ -256,17 +267,28 @@ def test_each_goes_out_once_and_in_order_whatever_is_killed(door: Door) -> None:
         "TOCSIN_REDIS_URL": settings().redis_url,
         "TOCSIN_SECRET_KEY": settings().secret_key,
     }
-    while waiting and time.monotonic() < deadline:
-        control_worker = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.releaser"], cwd=ROOT, env=clean_environment(**own)
-        )
-        until, before = time.monotonic() + 60, waiting
-        while waiting == before and time.monotonic() < until:  # it starts, and lets some go
-            waiting = len(dispatches(status=Status.WAITING))
-        time.sleep(chance.uniform(0, 0.02))
-        control_worker.kill()
-        control_worker.wait()
-        waiting = len(dispatches(status=Status.WAITING))
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.support.releaser"],
+        cwd=ROOT,
+        env=clean_environment(**own),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as releaser:
+        assert releaser.stdin is not None
+        assert releaser.stdout is not None
+        while waiting and time.monotonic() < deadline:
+            releaser.stdin.write("\n")
+            releaser.stdin.flush()
+            pid = int(next(line for line in releaser.stdout if line.strip().isdigit()))
+            until, before = time.monotonic() + 60, waiting
+            while waiting == before and time.monotonic() < until:  # it starts, and lets some go
+                time.sleep(0.002)
+                waiting = held()
+            time.sleep(chance.uniform(0, 0.02))
+            os.kill(pid, signal.SIGKILL)
+            eventually(lambda pid=pid: gone(pid), 10, "it has ended", every=0.001)
+            waiting = held()
     ids = [one.id for one in dispatches()]
     with db.read() as connection:
         let_go = connection.scalars(
