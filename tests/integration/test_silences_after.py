@@ -1,10 +1,6 @@
 """What comes of what a silence keeps back: let go in order, summed up; and reminders, windows and previews."""
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,11 +20,9 @@ from tasks.clock.duty import TimeSlice
 from tasks.clock.gateway import silences as duty
 from tasks.control import silences as control
 from tests.integration.test_gate_steps import Bench
-from tests.support import dispatching
+from tests.support import dispatching, forked
 from tests.support.api import Door, assert_problem
 from tests.support.dispatching import body, send
-from tests.support.processes import ROOT, clean_environment, gone
-from tests.support.waiting import eventually
 
 PROVIDERS = "providers:\n  drill: {kind: mock, behaviour: answer, answer: {seen: true}}\n"
 WARNINGS = [{"name": "severity", "op": "=", "value": "warning"}]
@@ -260,35 +254,16 @@ def test_each_goes_out_once_and_in_order_whatever_is_killed(door: Door) -> None:
     assert all(one["held"] for one in kept)
     door.call("DELETE", f"/v1/silences/{made['id']}")
     chance, waiting, deadline = random.Random(16), 300, time.monotonic() + 200
-    own = {
-        "TOCSIN_ENV": "development",
-        "TOCSIN_VAR_DIR": str(settings().var_dir),
-        "TOCSIN_DATABASE_URL": settings().database_url,
-        "TOCSIN_REDIS_URL": settings().redis_url,
-        "TOCSIN_SECRET_KEY": settings().secret_key,
-    }
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.releaser"],
-        cwd=ROOT,
-        env=clean_environment(**own),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as releaser:
-        assert releaser.stdin is not None
-        assert releaser.stdout is not None
-        while waiting and time.monotonic() < deadline:
-            releaser.stdin.write("\n")
-            releaser.stdin.flush()
-            pid = int(next(line for line in releaser.stdout if line.strip().isdigit()))
-            until, before = time.monotonic() + 60, waiting
-            while waiting == before and time.monotonic() < until:  # it starts, and lets some go
-                time.sleep(0.002)
-                waiting = held()
-            time.sleep(chance.uniform(0, 0.02))
-            os.kill(pid, signal.SIGKILL)
-            eventually(lambda pid=pid: gone(pid), 10, "it has ended", every=0.001)
+    while waiting and time.monotonic() < deadline:
+        releaser = forked.start("tests.support.releaser", TOCSIN_SECRET_KEY=settings().secret_key)
+        until, before = time.monotonic() + 60, waiting
+        while waiting == before and time.monotonic() < until:  # it starts, and lets some go
+            time.sleep(0.002)
             waiting = held()
+        time.sleep(chance.uniform(0, 0.02))
+        releaser.kill()
+        releaser.wait()
+        waiting = held()
     ids = [one.id for one in dispatches()]
     with db.read() as connection:
         let_go = connection.scalars(
