@@ -28,10 +28,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
     few = "not gate" in config.option.markexpr
+    #: process → whether the acceptance tests that it was given last are on PostgreSQL
+    kinds: dict[Any, bool] = {}
 
     class Files(LoadScopeScheduling):
         def _assign_work_unit(self, node: Any) -> None:
-            place, kinds = self.nodes.index(node), self.__dict__.setdefault("kinds", {})
+            place = self.nodes.index(node)
             waits, kind = place < (len(self.nodes) + 1) // 2, kinds.get(node, place % 2 == 1)
 
             def fits(scope: str) -> tuple[bool, bool]:
