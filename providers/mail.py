@@ -17,6 +17,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from config import spans
+from event_loop import loop
 from config.errors import Problem
 from config.types import Json
 from expressions import templates
@@ -96,7 +97,7 @@ def deliver(call: Call) -> Json:
         return {"simulated": True}
     with spans.span("SMTP", call.trace, kind="client") as span:
         span.tell(execution=call.execution_id)
-        return smtp.deliver(message(call), call)
+        return loop.offload(smtp.deliver, message(call), call)
 
 
 def _mailbox(text: str) -> Address:
