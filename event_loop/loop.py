@@ -24,6 +24,7 @@ from greenlet import greenlet
 
 from event_loop import waiting
 from event_loop.waiting import LoopGreenlet, Waiter, inside
+from event_loop.watchdog import Watchdog
 
 #: threads for calls that block
 THREADS = 32
@@ -42,6 +43,12 @@ class EventLoop:
         self.thread = threading.Thread(target=self._run, name="event-loop", daemon=True)
         self.thread.start()
         self._begun.wait()
+        self._watchdog = Watchdog(self)
+        self._watchdog.start()
+
+    def stood_still(self) -> float:
+        """The longest standstill of the last minute, seconds."""
+        return self._watchdog.longest()
 
     def _run(self) -> None:
         from gevent import get_hub  # only in a process that has a loop: it is large
@@ -108,6 +115,11 @@ def of_process() -> EventLoop:
             if _loop is None:
                 _loop = EventLoop()
     return _loop
+
+
+def stood_still() -> float:
+    """The longest standstill of this process's loop in the last minute, seconds; 0 without a loop."""
+    return 0.0 if _loop is None else _loop.stood_still()
 
 
 def _after_fork() -> None:

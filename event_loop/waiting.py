@@ -30,7 +30,7 @@ class Hub(Protocol):
         """Have the loop call ``resume`` after a time, in seconds; returns what prevents it."""
 
 
-class LoopGreenlet(greenlet):
+class LoopGreenlet(greenlet):  # type: ignore[misc]
     """A greenlet of the event loop."""
 
     hub: Hub
@@ -131,15 +131,16 @@ class Condition(threading.Condition):
         if not inside():
             return super().wait(timeout)
         waiter = Waiter()
-        self._waiters.append(waiter)  # type: ignore[attr-defined] - where notify() looks for those who wait
+        waiters: Any = self._waiters  # type: ignore[attr-defined]
+        waiters.append(waiter)  # where notify() looks for those who wait
         self.release()
         notified = False
         try:
             notified = waiter.acquire(timeout=-1 if timeout is None else timeout)
         finally:
             self.acquire()
-            if not notified and waiter in self._waiters:  # type: ignore[attr-defined]
-                self._waiters.remove(waiter)  # type: ignore[attr-defined]
+            if not notified and waiter in waiters:
+                waiters.remove(waiter)
         return notified
 
 

@@ -17,9 +17,9 @@ from email.utils import format_datetime
 from typing import Any
 
 from config import spans
-from event_loop import loop
 from config.errors import Problem
 from config.types import Json
+from event_loop import loop
 from expressions import templates
 from expressions.templates import as_text
 from playbooks.states import Mode

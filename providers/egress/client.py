@@ -239,14 +239,12 @@ def _exchange(
                 request.body,
                 seconds=deadline - now,
                 connect_seconds=(connect_deadline - now) / (others + 1),
-                aborted=call.aborted,
-                checkpoint=call.checkpoint,
-                still_ours=call.still_ours,
+                call=call,
             )
         except pycurl.error as error:
             line.close()
             if isinstance(line.objection, MustNotWaitError) and time.monotonic() < connect_deadline:
-                call.still_ours()  # nothing was sent: the same address again, after a wait that a callback must not make
+                call.still_ours()  # it may wait here; nothing was sent, so the same address is tried again
                 continue
             if line.objection is not None:
                 raise line.objection from None

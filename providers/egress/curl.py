@@ -21,6 +21,7 @@ from typing import NamedTuple
 import pycurl
 
 from event_loop.waiting import inside
+from providers.base import Call
 from providers.egress import transfers
 from providers.egress.headers import MAX_HEADERS
 
@@ -71,10 +72,6 @@ def _authorities() -> list[tuple[int, str]]:
     return [(option, path) for option, path in found if path and Path(path).exists()]
 
 
-def _no_objection() -> None:
-    """A checkpoint that allows every request."""
-
-
 class Line:
     """A libcurl handle for ``key.address``, for one thread at a time.
 
@@ -94,9 +91,7 @@ class Line:
         curl.setopt(pycurl.XFERINFOFUNCTION, self._progress)
         curl.setopt(pycurl.HEADERFUNCTION, self._header)
         curl.setopt(pycurl.WRITEFUNCTION, self._write)
-        self._aborted: Callable[[], bool] = bool
-        self._checkpoint: Callable[[], None] = _no_objection
-        self._still_ours: Callable[[], None] = _no_objection
+        self._call: Call | None = None
         self._start("GET")
 
     def _start(self, method: str) -> None:
@@ -117,18 +112,16 @@ class Line:
         *,
         seconds: float,
         connect_seconds: float,
-        aborted: Callable[[], bool],
-        checkpoint: Callable[[], None] = _no_objection,
-        still_ours: Callable[[], None] = _no_objection,
+        call: Call,
     ) -> None:
         """Send one request and read its answer; raises ``pycurl.error``.
 
-        ``checkpoint`` is called when the connection stands and nothing is sent; what it raises ends the exchange. On
-        the event loop it is called where nothing may wait; ``still_ours``, which may, is called before that time and
-        again.
+        ``call.checkpoint`` is asked when the connection stands and nothing is sent; what it raises ends the exchange.
+        On the event loop it is asked where nothing may wait; ``call.still_ours``, which may, is asked time and again
+        before that.
         """
         self._start(method)
-        self._aborted, self._checkpoint, self._still_ours = aborted, checkpoint, still_ours
+        self._call = call
         setopt = self.curl.setopt
         if body is not None:
             setopt(pycurl.POST, 1)
@@ -155,7 +148,7 @@ class Line:
 
     def forget(self) -> None:
         """Drop everything of the last exchange; only the connection stays."""
-        self._aborted, self._checkpoint, self._still_ours = bool, _no_objection, _no_objection
+        self._call = None
         self._chunks, self.header_lines = [], []
         self.curl.setopt(pycurl.HTTPHEADER, [])
         self.curl.setopt(pycurl.POSTFIELDS, b"")
@@ -174,7 +167,8 @@ class Line:
             # have been carried out, so only requests without effects may be repeated here.
             return _HALT
         try:
-            self._checkpoint()
+            if self._call is not None:
+                self._call.checkpoint()
         except BaseException as error:  # noqa: BLE001 - libcurl cannot pass it on; ``exchange`` raises it
             self.objection = error
             return _HALT
@@ -191,14 +185,14 @@ class Line:
 
     def _look(self) -> bool:
         """Whether the caller wants the transfer to end."""
-        self.stopped = self._aborted()
+        self.stopped = self._call is not None and self._call.aborted()
         return self.stopped
 
     def _look_on_loop(self) -> bool:
-        """The same, on the event loop: until the request is sent it is also checked that the execution is still ours."""
-        if not self.sent:
+        """The same, on the event loop; until the request is sent also whether the execution is still ours."""
+        if not self.sent and self._call is not None:
             try:
-                self._still_ours()
+                self._call.still_ours()
             except BaseException as error:  # noqa: BLE001 - as of the checkpoint
                 self.objection = error
                 return True

@@ -127,7 +127,7 @@ _inherited: list[object] = []
 
 def _after_fork() -> None:
     """Forget a parent's transfers; freeing them would end its connections."""
-    global _here
+    global _here  # noqa: PLW0603
     _inherited.append(_here)
     _here = None
 
