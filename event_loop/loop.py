@@ -12,6 +12,7 @@ the database (``store.engine``).
 gevent brings the loop itself. Nothing is patched: other threads of the process work as always.
 """
 
+import atexit
 import contextvars
 import functools
 import os
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from greenlet import greenlet
+from greenlet import getcurrent, greenlet
 
 from event_loop import waiting
 from event_loop.waiting import LoopGreenlet, Waiter, inside
@@ -61,8 +62,15 @@ class EventLoop:
         self.switch: Callable[[], Any] = functools.partial(greenlet.switch, hub)
         stays = hub.loop.async_()  # while it waits for something the loop does not end
         stays.start(lambda: None)
+        begins = getcurrent()
+        self._end: Callable[[], Any] = begins.switch
         self._begun.set()
         self.switch()
+
+    def close(self) -> None:
+        """End the loop, wherever its greenlets are: the process ends."""
+        self.soon(self._end)
+        self.thread.join(1)
 
     def spawn(self, work: Callable[[], object]) -> None:
         """Carry out ``work``, which raises nothing, in a greenlet; from any thread."""
@@ -88,9 +96,9 @@ class EventLoop:
             self.watchers.run_callback_threadsafe(resume)
 
     def later(self, seconds: float, resume: Callable[[], object]) -> Callable[[], object]:
-        """Have the loop call ``resume`` after a time, in seconds; returns what prevents it.  Only on the loop."""
+        """Have the loop call ``resume`` after a time, in seconds; returns what prevents it. Only on the loop."""
         timer = self.watchers.timer(seconds)
-        timer.start(resume)
+        timer.start(resume, update=True)  # from now on, not from when the loop last looked at the clock
         return timer.close  # type: ignore[no-any-return]
 
     def offload(self, work: Callable[[], Result]) -> Result:
@@ -114,6 +122,7 @@ def of_process() -> EventLoop:
         with _lock:
             if _loop is None:
                 _loop = EventLoop()
+                atexit.register(_loop.close)  # before the interpreter takes away what its callbacks need
     return _loop
 
 
@@ -125,6 +134,8 @@ def stood_still() -> float:
 def _after_fork() -> None:
     """Start a forked child without its parent's thread."""
     global _lock, _loop
+    if _loop is not None:
+        atexit.unregister(_loop.close)
     _lock, _loop = threading.Lock(), None
 
 

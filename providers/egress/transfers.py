@@ -70,7 +70,7 @@ class Transfers:
             self._timer = None
         if milliseconds > 0:
             self._timer = self._watchers.timer(milliseconds / 1000)
-            self._timer.start(self._act)
+            self._timer.start(self._act, update=True)
         elif milliseconds == 0 and not self._looks_soon:
             self._looks_soon = True
             self._watchers.run_callback(self._act)
