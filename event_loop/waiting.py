@@ -101,7 +101,7 @@ class Waiter:
 
 
 def turn() -> Any:
-    """A lock that is held until somebody releases it, for one wait of the caller."""
+    """A lock that is held until another releases it, for one wait of the caller."""
     if inside():
         return Waiter()
     lock = threading.Lock()
