@@ -1,7 +1,7 @@
 """Sees an event loop that stands still.
 
 Whatever blocks the loop's thread holds up every execution of the worker. In order of time: a thread asks the loop for a
-sign of life while it has greenlets; when none comes within ``LATE`` seconds, one line of the log says where the loop
+sign of life while it has greenlets; when none comes within ``LATE`` seconds, a line of the log says where the loop
 stands, and another how long it stood. Leases are kept by a thread of their own meanwhile, so nothing is lost.
 """
 
@@ -19,8 +19,8 @@ from config import logs
 LATE = 0.25
 #: between two looks at a loop without greenlets, seconds
 IDLE = 1.0
-#: a standstill is told of for so long, seconds
-TOLD = 60.0
+#: a standstill is shown for this long, seconds
+SHOWN = 60.0
 #: frames of the stack in the log, the innermost
 _FRAMES = 6
 
@@ -56,7 +56,7 @@ class Watchdog(threading.Thread):
 
     def longest(self) -> float:
         """The longest standstill of the last minute, seconds; 0 if there was none."""
-        before = time.monotonic() - TOLD
+        before = time.monotonic() - SHOWN
         return max((lasted for ended, lasted in self._lately if ended > before), default=0.0)
 
     def _look(self) -> None:
@@ -68,7 +68,7 @@ class Watchdog(threading.Thread):
         turned.wait()
         lasted = time.monotonic() - asked
         self._lately.append((time.monotonic(), lasted))
-        log.warning("event loop goes on", seconds=round(lasted, 3))
+        log.warning("event loop turned again", seconds=round(lasted, 3))
 
     def _where(self) -> str:
         """Where the loop's thread is, the innermost call last."""

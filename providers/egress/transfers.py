@@ -40,7 +40,7 @@ class Transfers:
     def make(self, curl: pycurl.Curl, every: float, look: Callable[[], bool]) -> None:
         """Make one transfer; raises ``pycurl.error``.
 
-        ``look`` is called every so many seconds; when it returns true the transfer ends, aborted.
+        ``look`` is called every ``every`` seconds; when it returns true the transfer ends, aborted.
         """
         transfer = self._under_way[curl] = _Transfer()
         self._multi.add_handle(curl)
