@@ -1,8 +1,8 @@
 """The task that is carried out, where Celery does not know it.
 
 Celery keeps the present task and its request for each thread or greenlet. A worker carries out a message on its event
-loop and talks to the broker from a thread of its own, so the two places that Celery has not set up are told: what is
-published there names the message that has led to it, and a retry keeps its chain.
+loop and talks to the broker from another thread. Both are given the task here, so that what is published there names
+the message that has led to it, and a retry keeps its chain.
 """
 
 from collections.abc import Callable, Iterator
