@@ -167,6 +167,71 @@ def test_a_callback_of_the_loop_knows_that_it_must_not_wait() -> None:
     assert [*said, waiting.must_not_wait()] == [False, True, False]
 
 
+def test_whoever_has_waited_longest_gets_the_permit() -> None:
+    """Greenlets that return a permit and ask again at once get it after those that wait already."""
+    semaphore, order = waiting.Semaphore(2), list[int]()
+
+    def asks(number: int) -> None:
+        for _ in range(3):
+            assert semaphore.acquire(timeout=20)
+            order.append(number)
+            waiting.sleep(0.001)
+            semaphore.release()
+
+    side_by_side(*[lambda number=number: asks(number) for number in range(6)])
+    assert sorted(order[:6]) == sorted(order[6:12]) == list(range(6))
+
+
+def test_a_permit_given_as_the_time_runs_out_is_not_lost() -> None:
+    """Threads and greenlets that wait for about as long as the holder holds: the permits are all there afterwards."""
+    semaphore = waiting.Semaphore(2)
+
+    def asks(number: int) -> None:
+        for turn in range(30):
+            if semaphore.acquire(timeout=0.001 + (number + turn) % 3 * 0.0005):
+                waiting.sleep(0.0015)
+                semaphore.release()
+
+    threads = [threading.Thread(target=asks, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    side_by_side(*[lambda number=number: asks(number) for number in range(6)])
+    for thread in threads:
+        thread.join()
+    assert [semaphore.acquire(timeout=0) for _ in range(3)] == [True, True, False]
+
+
+def test_calls_that_hang_leave_room_for_others() -> None:
+    """A hundred calls that block, more than a worker has slots: one that is made beside them ends."""
+    released, ended = threading.Event(), list[str]()
+
+    def hangs() -> None:
+        assert loop.offload(released.wait, 20)
+        ended.append("hung")
+
+    def quick() -> None:
+        loop.offload(ended.append, "quick")
+        released.set()
+
+    side_by_side(*[hangs] * 100, quick)
+    assert ended == ["quick", *["hung"] * 100]
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, ZeroDivisionError])
+def test_what_a_greenlet_raises_ends_no_other(error: type[BaseException]) -> None:
+    """The loop goes on with the others; the error of a call comes back to its caller."""
+
+    def raises() -> None:
+        raise error
+
+    with structlog.testing.capture_logs() as said:
+        loop.of_process().spawn(raises)
+        with pytest.raises(error):
+            loop.call(raises)
+        assert loop.call(lambda: "alive") == "alive"
+    assert [line["log_level"] for line in said] == ["error"]
+
+
 def test_the_watchdog_names_what_stops_the_loop(capsys: pytest.CaptureFixture[str]) -> None:
     """A greenlet that blocks the thread is named by file and function, and the standstill is told of for a while."""
 
