@@ -243,6 +243,8 @@ def _exchange(
             )
         except pycurl.error as error:
             line.close()
+            if line.ended:
+                continue  # libcurl has dropped that connection: another is taken, or a new one
             if isinstance(line.objection, MustNotWaitError) and time.monotonic() < connect_deadline:
                 call.still_ours()  # it may wait here; nothing was sent, so the same address is tried again
                 continue
