@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from config.settings import settings
 from event_loop import loop
+from event_loop.waiting import MustNotWaitError
 from providers.base import Abandoned, Call, ProviderError, TimedOut
 from providers.egress import client, curl, transfers
 from providers.egress.client import Request, send
@@ -357,6 +358,19 @@ def test_checkpoint_stops_the_call_before_anything_is_sent(server):
         raise Abandoned
 
     fails(Request("POST", f"{server.url}/plain", body=b"x"), call(checkpoint=taken_over), Abandoned)
+    assert server.seen == []
+
+
+def test_a_check_that_cannot_be_made_in_time_sends_nothing(environment, server):
+    """A process that is stopped until its last check is old, and the time to connect is over, may try again later."""
+    environment.setattr(client, "CONNECT_SECONDS", 0.2)
+
+    def must_wait():
+        time.sleep(0.3)
+        raise MustNotWaitError
+
+    error = fails(Request("POST", f"{server.url}/plain", body=b"x"), call(checkpoint=must_wait))
+    assert (error.code, error.retryable, error.unknown) == ("http_timeout", True, False)
     assert server.seen == []
 
 
