@@ -116,7 +116,10 @@ class EventLoop:
         made = self._threads.submit(context.run, work)
         made.add_done_callback(lambda _: waiter.release())
         waiter.acquire()
-        return made.result()
+        try:
+            return made.result()
+        finally:
+            del made  # an error knows this frame: it would be kept, with all that its own frames hold
 
 
 _lock = threading.Lock()
@@ -169,9 +172,13 @@ def call(work: Callable[[], Result]) -> Result:
     of_process().spawn(carry_out)
     ended.acquire()
     succeeded, value = found
+    found.clear()
     if succeeded:
         return value  # type: ignore[no-any-return]
-    raise value
+    try:
+        raise value
+    finally:
+        del value  # as above
 
 
 def offload(work: Callable[..., Result], *given: Any, **more: Any) -> Result:

@@ -1,7 +1,11 @@
 """The event loop of a worker: greenlets that wait let the others go on, and threads and greenlets wake each other."""
 
+import contextlib
+import functools
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -230,6 +234,25 @@ def test_what_a_greenlet_raises_ends_no_other(error: type[BaseException]) -> Non
             loop.call(raises)
         assert loop.call(lambda: "alive") == "alive"
     assert [line["log_level"] for line in said] == ["error"]
+
+
+@pytest.mark.parametrize("offloaded", [False, True])
+def test_an_error_is_freed_when_it_is_handled(offloaded: bool) -> None:
+    """With what its frames hold, a connection or a body perhaps: it does not wait for the garbage collector."""
+    held: list[weakref.ref[threading.Event]] = []
+
+    def fails() -> None:
+        body = threading.Event()
+        held.append(weakref.ref(body))
+        raise ValueError
+
+    gc.disable()
+    try:
+        with contextlib.suppress(ValueError):
+            loop.call(functools.partial(loop.offload, fails) if offloaded else fails)
+        assert [reference() for reference in held] == [None]
+    finally:
+        gc.enable()
 
 
 def test_the_watchdog_names_what_stops_the_loop(capsys: pytest.CaptureFixture[str]) -> None:
