@@ -30,9 +30,9 @@ from tasks.generations import breaker_rows
 from tests.support.executions import new_execution
 from tests.support.services import RedisServer
 
-
 _END_ALL = sa.text(
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
 
 

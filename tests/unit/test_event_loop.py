@@ -3,6 +3,8 @@
 import contextlib
 import functools
 import gc
+import os
+import signal
 import threading
 import time
 import weakref
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 import structlog
+from greenlet import getcurrent
 
 from event_loop import loop, waiting
 from tests.support.waiting import eventually
@@ -204,6 +207,49 @@ def test_a_permit_given_as_the_time_runs_out_is_not_lost() -> None:
     for thread in threads:
         thread.join()
     assert [semaphore.acquire(timeout=0) for _ in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_who_is_ended_while_it_waits_keeps_no_permit(given: bool) -> None:
+    """Whether it still waited, or had just been given one: the permit is there for the next."""
+    semaphore, waits, ended = waiting.Semaphore(1), list[Any](), waiting.Event()
+    assert semaphore.acquire()
+
+    def waits_for_it() -> None:
+        waits.append(getcurrent())
+        with pytest.raises(ZeroDivisionError):
+            semaphore.acquire()
+        ended.set()
+
+    def ends_it() -> None:
+        if given:
+            semaphore.release()
+        waits[0].throw(ZeroDivisionError)
+
+    loop.of_process().spawn(waits_for_it)
+    loop.of_process().soon(ends_it)
+    loop.call(lambda: ended.wait(20))
+    if not given:
+        semaphore.release()
+    assert [semaphore.acquire(timeout=0) for _ in range(2)] == [True, False]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_has_a_loop_of_its_own() -> None:
+    """Whatever its parent's greenlets do: it begins and waits by itself, and the parent's loop goes on."""
+    released = threading.Event()
+    loop.of_process().spawn(lambda: loop.offload(released.wait, 20))
+    child = os.fork()
+    if not child:
+        code = 1
+        with contextlib.suppress(Exception):
+            signal.alarm(20)
+            loop.call(lambda: loop.offload(waiting.sleep, 0.01))
+            code = 0
+        os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    released.set()
+    assert loop.call(waiting.inside)
 
 
 def test_calls_that_hang_leave_room_for_others() -> None:
