@@ -13,6 +13,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from environs import Env
 
@@ -154,6 +155,20 @@ class Settings:
     #: path of bubblewrap; empty: the one that is found
     bwrap: str
 
+    # Embeddings
+    #: what turns texts into vectors for comparisons by meaning: ``none``, ``local`` or ``openai``
+    embeddings_provider: str
+    #: of ``openai``: where the interface is, below which ``/embeddings`` is asked
+    embeddings_url: str
+    #: its key; empty: none is sent
+    embeddings_key: str
+    #: its model
+    embeddings_model: str
+    #: the similarity that is enough where a rule does not say; None: the model's
+    embeddings_threshold: float | None
+    #: how long a vector may take, ms
+    embeddings_timeout_ms: int
+
     # CACAO
     #: the STIX identity of exported documents
     cacao_identity: str
@@ -291,6 +306,20 @@ def _spans_endpoint(reader: Env) -> str:
     return reader.str("EXPORTER_OTLP_TRACES_ENDPOINT", "").strip() or (f"{base}/v1/traces" if base else "")
 
 
+def _embeddings(reader: Env) -> dict[str, Any]:
+    """The settings of comparisons by meaning."""
+    url = values.web_address("EMBEDDINGS_URL", reader.str("EMBEDDINGS_URL", "https://api.openai.com/v1"))
+    provider = reader.str("EMBEDDINGS_PROVIDER", "none")
+    return {
+        "embeddings_provider": values.one_of("EMBEDDINGS_PROVIDER", provider, ("none", "local", "openai")),
+        "embeddings_url": url,
+        "embeddings_key": values.header_text("EMBEDDINGS_KEY", reader.str("EMBEDDINGS_KEY", "")),
+        "embeddings_model": reader.str("EMBEDDINGS_MODEL", "text-embedding-3-small").strip(),
+        "embeddings_threshold": values.share(reader, "EMBEDDINGS_THRESHOLD"),
+        "embeddings_timeout_ms": values.whole(reader, "EMBEDDINGS_TIMEOUT_MS", 2_000, least=50, most=30_000),
+    }
+
+
 def load() -> Settings:
     """Read the environment now.
 
@@ -346,6 +375,7 @@ def load() -> Settings:
         in_place_ms=values.whole(reader, "IN_PLACE_MS", 250),
         egress_allow=_networks("EGRESS_ALLOW", reader.str("EGRESS_ALLOW", "")),
         bwrap=reader.str("BWRAP", ""),
+        **_embeddings(reader),
         cacao_identity=_identity(reader.str("CACAO_IDENTITY", TOCSIN_IDENTITY)),
         cacao_signing_key=_signing_key(reader.str("CACAO_SIGNING_KEY", "")),
         cacao_signee=reader.str("CACAO_SIGNEE", "Tocsin"),

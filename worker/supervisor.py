@@ -23,6 +23,7 @@ from providers import registry
 from store import redis
 from store.engine import db
 from tasks.app import app
+from tasks.policy import meaning
 from worker import boot, roles
 
 #: the first pause before a worker that died is started again, and the longest one, seconds
@@ -98,6 +99,7 @@ def load() -> None:
     app.finalize()
     registry.load_all()
     db.load_driver()
+    meaning.load_shared()
 
 
 @dataclass

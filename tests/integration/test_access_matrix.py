@@ -115,6 +115,7 @@ ENTRIES = {
     ("GET", "/v1/audit/<slashed:record_id>/proof"): _READ,
     ("POST", "/v1/dispatch"): _WRITE,
     ("POST", "/v1/dispatch/batch"): _WRITE,
+    ("POST", "/v1/embeddings/similarity"): _WRITE,
     ("GET", "/v1/dispatch/<dispatch:dispatch_id>"): _WRITE,
     ("GET", "/approvals"): _READ,
     ("POST", "/approvals/<id:approval_id>/approve"): _DECIDE,
@@ -237,6 +238,7 @@ _WITHOUT_TENANT = {
     ("POST", "/v1/auth/login"),
     ("POST", "/v1/auth/logout"),
     ("POST", "/v1/auth/password"),
+    ("POST", "/v1/embeddings/similarity"),
     ("GET", "/v1/audit/<slashed:record_id>"),
     ("GET", "/v1/audit/<slashed:record_id>/why"),
     ("POST", "/v1/audit/<slashed:record_id>/replay"),
@@ -304,6 +306,7 @@ _BODIES["PATCH", "/users/<id:username>"] = {"role": "viewer"}
 _BODIES["POST", "/v1/auth/password"] = {"old": PASSWORD, "new": f"{PASSWORD}-new"}
 _BODIES["POST", "/v1/auth/login"] = {"username": "seen", "password": PASSWORD}
 _BODIES["POST", "/v1/dispatch"] = dispatching.body()
+_BODIES["POST", "/v1/embeddings/similarity"] = {"text": "one", "topic": "one"}
 _BODIES["POST", "/v1/dispatch/batch"] = [dispatching.body()]
 _BODIES["POST", "/playbooks"] = {"name": "New", "steps": [{"id": "wait", "type": "delay", "seconds": 1}]}
 _BODIES["POST", "/playbooks/validate"] = _BODIES["PUT", "/playbooks/<id:playbook_id>"] = _BODIES["POST", "/playbooks"]
