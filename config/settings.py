@@ -13,7 +13,6 @@ import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from environs import Env
 
@@ -306,20 +305,6 @@ def _spans_endpoint(reader: Env) -> str:
     return reader.str("EXPORTER_OTLP_TRACES_ENDPOINT", "").strip() or (f"{base}/v1/traces" if base else "")
 
 
-def _embeddings(reader: Env) -> dict[str, Any]:
-    """The settings of comparisons by meaning."""
-    url = values.web_address("EMBEDDINGS_URL", reader.str("EMBEDDINGS_URL", "https://api.openai.com/v1"))
-    provider = reader.str("EMBEDDINGS_PROVIDER", "none")
-    return {
-        "embeddings_provider": values.one_of("EMBEDDINGS_PROVIDER", provider, ("none", "local", "openai")),
-        "embeddings_url": url,
-        "embeddings_key": values.header_text("EMBEDDINGS_KEY", reader.str("EMBEDDINGS_KEY", "")),
-        "embeddings_model": reader.str("EMBEDDINGS_MODEL", "text-embedding-3-small").strip(),
-        "embeddings_threshold": values.share(reader, "EMBEDDINGS_THRESHOLD"),
-        "embeddings_timeout_ms": values.whole(reader, "EMBEDDINGS_TIMEOUT_MS", 2_000, least=50, most=30_000),
-    }
-
-
 def load() -> Settings:
     """Read the environment now.
 
@@ -375,7 +360,7 @@ def load() -> Settings:
         in_place_ms=values.whole(reader, "IN_PLACE_MS", 250),
         egress_allow=_networks("EGRESS_ALLOW", reader.str("EGRESS_ALLOW", "")),
         bwrap=reader.str("BWRAP", ""),
-        **_embeddings(reader),
+        **values.embeddings(reader),
         cacao_identity=_identity(reader.str("CACAO_IDENTITY", TOCSIN_IDENTITY)),
         cacao_signing_key=_signing_key(reader.str("CACAO_SIGNING_KEY", "")),
         cacao_signee=reader.str("CACAO_SIGNEE", "Tocsin"),

@@ -215,7 +215,10 @@ def unit(values: Iterable[float]) -> Vector:
     Raises:
         EmbeddingFailed: it has no direction.
     """
-    vector = array("f", values)
+    try:
+        vector = array("f", values)
+    except OverflowError:  # an integer that no such number holds
+        vector = array("f")
     length = math.sqrt(sum(map(mul, vector, vector)))
     if not length or not math.isfinite(length):
         raise EmbeddingFailed("the provider gave a vector without a direction", of_text=True)

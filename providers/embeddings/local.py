@@ -21,7 +21,7 @@ from config import logs
 from providers.base import ProviderError
 
 #: between texts about the same and others (docs/gateway.md has how it was found)
-THRESHOLD = 0.2
+THRESHOLD = 0.3
 #: the vector of a text of this many characters takes a millisecond or two
 QUICK_CHARACTERS = 1000
 
@@ -77,6 +77,7 @@ class Model:
                 from tokenizers import Tokenizer
 
                 self._tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER))
+                self._tokenizer.model._resize_cache(0)  # noqa: SLF001 - of whole texts, 10,000: they are kept elsewhere
                 self._weights = _mapped(folder / _WEIGHTS)
             except Exception as error:  # the libraries raise what they like
                 log.exception("local model of embeddings not loaded")
