@@ -207,7 +207,8 @@ def _doubts(known: Known) -> Iterator[Told]:
     for shadow in shadows:
         sentence = f"The rule {shadow['rule']!r}, in shadow mode, would have decided {shadow['verdict']}."
         yield {"kind": "shadow", **shadow}, sentence
-    for rule, detail in known.gate.get("problems", ()):
+    problems = [(one["rule"], one["detail"]) for one in known.details.get("problems") or ()]
+    for rule, detail in problems or known.gate.get("problems", ()):
         did_match = rule == known.rule or rule in [shadow["rule"] for shadow in shadows]
         so = "matched all the same, as its on_error says" if did_match else "did not match"
         sentence = f"The rule {rule!r} could not be decided, and {so}: {detail}."

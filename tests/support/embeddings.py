@@ -12,6 +12,10 @@ from typing import Any
 import pytest
 
 from config.settings import settings
+from gateway import current
+from gateway.configuration.generation import Generation
+from gateway.current import InForce
+from gateway.rules import written
 from tasks.policy import meaning
 
 KEY = "sk-hunter2-and-more"
@@ -105,3 +109,13 @@ def serving(monkeypatch: pytest.MonkeyPatch, **more: str) -> Iterator[Server]:
 def _anew() -> None:
     settings.cache_clear()
     meaning.HERE.forget()
+
+
+@contextmanager
+def rules(*given: dict[str, Any]) -> Iterator[None]:
+    """These rules in place of those in force."""
+    held = current.held()
+    made = Generation(rules=[written.normalise(rule, "rules.yaml", place) for place, rule in enumerate(given)])
+    current.replace(InForce(held.number, made, revisions=held.revisions))
+    yield
+    current.replace(held)
