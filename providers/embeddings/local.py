@@ -14,6 +14,8 @@ import json
 import os
 import struct
 import threading
+from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,7 @@ class Model:
         """Whether a vector comes within a few milliseconds."""
         return self._weights is not None and len(text) <= QUICK_CHARACTERS
 
-    def embed(self, text: str) -> list[float]:
+    def embed(self, text: str) -> Sequence[float]:
         """The vector of a text.
 
         Raises:
@@ -58,8 +60,7 @@ class Model:
         tokens = self._tokenizer.encode(text, add_special_tokens=False).ids
         if not tokens:
             raise ProviderError("no_tokens", "the text has nothing that the model knows", details={"of_text": True})
-        vector: list[float] = self._weights[tokens].mean(axis=0, dtype="float32").tolist()
-        return vector
+        return array("f", (self._weights[tokens].sum(axis=0, dtype="<f4") / len(tokens)).tobytes())
 
     def load(self) -> None:
         """Read the model now.
@@ -79,6 +80,7 @@ class Model:
                 self._tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER))
                 self._tokenizer.model._resize_cache(0)  # noqa: SLF001 - of whole texts, 10,000: they are kept elsewhere
                 self._weights = _mapped(folder / _WEIGHTS)
+                self.embed("what is made with the first text is made here, and shared")
             except Exception as error:  # the libraries raise what they like
                 log.exception("local model of embeddings not loaded")
                 raise ProviderError("model_unreadable", "the local model cannot be read; the log says why") from error

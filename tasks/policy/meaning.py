@@ -10,7 +10,7 @@ import contextlib
 import functools
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from config.settings import settings
@@ -44,7 +44,7 @@ class Provider(Protocol):
     def is_quick(self, text: str) -> bool:
         """Whether a vector comes within a few milliseconds."""
 
-    def embed(self, text: str) -> list[float]:
+    def embed(self, text: str) -> Sequence[float]:
         """The vector of a text. Raises ProviderError."""
 
 
@@ -132,7 +132,7 @@ def _patience() -> float:
     return settings().embeddings_timeout_ms / 1000 + _MORE
 
 
-def _embed(provider: Provider, text: str) -> list[float]:
+def _embed(provider: Provider, text: str) -> Sequence[float]:
     try:
         if not has_loop() or provider.is_quick(text):
             return provider.embed(text)
@@ -144,7 +144,7 @@ def _embed(provider: Provider, text: str) -> list[float]:
         raise EmbeddingFailed("the computation was given up", retryable=True) from None
 
 
-def _outside(work: Callable[[], list[float]]) -> list[float]:
+def _outside(work: Callable[[], Sequence[float]]) -> Sequence[float]:
     """What ``work()`` returns or raises in a native thread, while the event loop serves others."""
     from gevent import Timeout
 
@@ -155,7 +155,7 @@ def _outside(work: Callable[[], list[float]]) -> list[float]:
     return found  # type: ignore[no-any-return]
 
 
-def _outcome(work: Callable[[], list[float]]) -> tuple[list[float], Exception | None]:
+def _outcome(work: Callable[[], Sequence[float]]) -> tuple[Sequence[float], Exception | None]:
     try:
         return work(), None
     except Exception as error:  # noqa: BLE001 - raised again where the call came from
