@@ -55,7 +55,7 @@ class Similarity(Schema):
 @blueprint.answers(
     200,
     Similarity(),
-    example={"similarity": 0.2647, "topic": _TOPIC},
+    example={"similarity": 0.1798, "topic": _TOPIC},
     words="The similarity.",
     fails=(404, 500),
     takes_body=True,
