@@ -6,7 +6,6 @@ line shows a password.
 
 import difflib
 import re
-from typing import Any
 from urllib.parse import urlsplit
 
 from environs import Env, EnvError
@@ -116,20 +115,6 @@ def web_address(name: str, url: str) -> str:
     if parts.query or parts.fragment or parts.username or not parts.hostname or any(one.isspace() for one in url):
         raise SettingsError(f"TOCSIN_{name}: must be an address such as https://tocsin.example.org")
     return url.rstrip("/")
-
-
-def embeddings(reader: Env) -> dict[str, Any]:
-    """The settings of comparisons by meaning, by their fields."""
-    url = web_address("EMBEDDINGS_URL", reader.str("EMBEDDINGS_URL", "https://api.openai.com/v1"))
-    provider = reader.str("EMBEDDINGS_PROVIDER", "none")
-    return {
-        "embeddings_provider": one_of("EMBEDDINGS_PROVIDER", provider, ("none", "local", "openai")),
-        "embeddings_url": url,
-        "embeddings_key": header_text("EMBEDDINGS_KEY", reader.str("EMBEDDINGS_KEY", "")),
-        "embeddings_model": reader.str("EMBEDDINGS_MODEL", "text-embedding-3-small").strip(),
-        "embeddings_threshold": share(reader, "EMBEDDINGS_THRESHOLD"),
-        "embeddings_timeout_ms": whole(reader, "EMBEDDINGS_TIMEOUT_MS", 2_000, least=50, most=30_000),
-    }
 
 
 def redis(url: str) -> str:

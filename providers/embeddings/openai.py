@@ -8,7 +8,7 @@ import json
 import time
 from typing import Any
 
-from config.settings import Settings
+from config.embeddings import Embeddings
 from providers.base import Call, ProviderError, TimedOut
 from providers.egress import client
 from providers.egress.client import Request, Response
@@ -26,13 +26,13 @@ _MAX_NUMBERS = 16_384
 class Server:
     """The server that the settings name."""
 
-    def __init__(self, chosen: Settings) -> None:
-        self._url = f"{chosen.embeddings_url}/embeddings"
+    def __init__(self, chosen: Embeddings) -> None:
+        self._url = f"{chosen.url}/embeddings"
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if chosen.embeddings_key:
-            self._headers["Authorization"] = f"Bearer {chosen.embeddings_key}"
-        self._model = chosen.embeddings_model
-        self._seconds = chosen.embeddings_timeout_ms / 1000
+        if chosen.key:
+            self._headers["Authorization"] = f"Bearer {chosen.key}"
+        self._model = chosen.model
+        self._seconds = chosen.timeout_ms / 1000
         self.threshold = THRESHOLDS.get(self._model, USUAL_THRESHOLD)
 
     def is_quick(self, text: str) -> bool:  # noqa: ARG002 - of another model it depends on the text

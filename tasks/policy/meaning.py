@@ -50,12 +50,12 @@ class Provider(Protocol):
 
 def is_configured() -> bool:
     """Whether there is a provider of embeddings."""
-    return settings().embeddings_provider != "none"
+    return settings().embeddings.provider != "none"
 
 
 def is_local() -> bool:
     """Whether vectors are computed on this machine: they cost nothing and reveal nothing."""
-    return settings().embeddings_provider == "local"
+    return settings().embeddings.provider == "local"
 
 
 def load_shared() -> None:
@@ -80,7 +80,7 @@ def _provider() -> Provider:
         return model
     from providers.embeddings.openai import Server  # brings all that outside calls need
 
-    return Server(settings())
+    return Server(settings().embeddings)
 
 
 class Meanings:
@@ -110,7 +110,7 @@ class Meanings:
         """The similarity that is enough where a rule does not say."""
         if not is_configured():
             return NoMeaning.threshold
-        chosen = settings().embeddings_threshold
+        chosen = settings().embeddings.threshold
         return self._get()[0].threshold if chosen is None else chosen
 
     def similarity(self, topic: Topic, text: str) -> float:
@@ -129,7 +129,7 @@ class Meanings:
 
 
 def _patience() -> float:
-    return settings().embeddings_timeout_ms / 1000 + _MORE
+    return settings().embeddings.timeout_ms / 1000 + _MORE
 
 
 def _embed(provider: Provider, text: str) -> Sequence[float]:
