@@ -36,6 +36,7 @@ from sqlalchemy import exc
 
 from config.errors import Unavailable
 from config.settings import settings
+from event_loop import waiting
 from store.engine import aside, clock
 from store.engine.pool import ConnectionPool, PooledConnection
 
@@ -191,7 +192,16 @@ def _open_sqlite(opened: Any, _record: Any) -> None:
 def _postgresql(url: str) -> sa.Engine:
     given = sa.make_url(url).query
     options = {name: value for name, value in _CONNECTION.items() if name == "options" or name not in given}
-    return sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool, connect_args=options)
+    made = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool, connect_args=options)
+    sa.event.listen(made, "do_connect", _connect_postgresql)
+    return made
+
+
+def _connect_postgresql(_dialect: Any, _record: Any, words: list[Any], options: dict[str, Any]) -> Any:
+    """A connection that waits for the server as its user has to: a thread, or a greenlet of an event loop."""
+    from store.engine.waits import PostgresConnection  # it brings the driver
+
+    return PostgresConnection.connect(*words, **options)
 
 
 def raw(connection: Connection) -> Any:
@@ -276,7 +286,7 @@ def repeated(work: Callable[[], Found]) -> Found:
         try:
             return work()
         except Contended:
-            time.sleep(random.uniform(0.001, 0.02) * 2**tries)  # noqa: S311 - spreads those that met, hides nothing
+            waiting.sleep(random.uniform(0.001, 0.02) * 2**tries)  # noqa: S311 - spreads those that met, hides nothing
     return work()
 
 
@@ -319,7 +329,7 @@ def _say(opened: Any, begin: str) -> None:
             give_up = give_up or time.monotonic() + LOCK_PATIENCE
             if "locked" not in str(error) or time.monotonic() > give_up:
                 raise
-            time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 - spreads the waiters, hides nothing
+            waiting.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 - spreads the waiters, hides nothing
         else:
             return
 
