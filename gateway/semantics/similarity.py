@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from operator import mul
 from typing import Literal, Protocol
 
+from event_loop.waiting import Event
+
 #: texts whose vectors are kept
 MAX_TEXTS = 1000
 #: how long a provider that has failed is left alone, seconds
@@ -117,13 +119,13 @@ class Bounded(Uncounted):
 class _Flight:
     """A vector that is being computed, and those that wait for it."""
 
-    ended: threading.Event = field(default_factory=threading.Event)
+    ended: Event = field(default_factory=Event)
     vector: Vector | None = None
     error: EmbeddingFailed | None = None
 
 
 class Similarities:
-    """Computes similarities by one provider; safe among threads."""
+    """Computes similarities by one provider; safe among threads, and greenlets of an event loop."""
 
     def __init__(
         self, embed: Embed, *, patience: float, note: Callable[[Literal["computed", "failed"]], object] | None = None

@@ -41,6 +41,8 @@ class Model:
     """The model, loaded once in a process."""
 
     threshold = THRESHOLD
+    #: it computes, and waits for nothing
+    waits = False
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -33,6 +33,8 @@ class Server:
             self._headers["Authorization"] = f"Bearer {chosen.key}"
         self._model = chosen.model
         self._seconds = chosen.timeout_ms / 1000
+        #: it waits for another system, and lets the event loop of a worker go on meanwhile
+        self.waits = True
         self.threshold = THRESHOLDS.get(self._model, USUAL_THRESHOLD)
 
     def is_quick(self, text: str) -> bool:  # noqa: ARG002 - of another model it depends on the text

@@ -1,9 +1,9 @@
 """What texts mean, by the provider of embeddings that the settings name.
 
 In order of time: a condition asks ``HERE`` for the similarity of a text and a topic (``gateway.semantics.similarity``);
-a vector that is not kept is computed by the provider, in a process of the API outside of its event loop unless it is
-quick; the results are counted here, and the follower of the configuration adds them to the numbers of the installation
-(``tell``). Nothing is made or imported before something asks.
+a vector that is not kept is computed by the provider, outside of the event loop of a process of the API or a worker
+unless it is quick; the results are counted here, and the follower of the configuration adds them to the numbers of the
+installation (``tell``). Nothing is made or imported before something asks.
 """
 
 import contextlib
@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from config.settings import settings
+from event_loop import loop
+from event_loop.waiting import inside
 from gateway.facts import Facts
 from gateway.rules.conditions import Condition, Evaluation
 from gateway.rules.recorded import NothingRecorded
@@ -40,6 +42,8 @@ class Provider(Protocol):
 
     #: the similarity that is enough where a rule does not say
     threshold: float
+    #: whether it waits for another system, as all outside calls do
+    waits: bool
 
     def is_quick(self, text: str) -> bool:
         """Whether a vector comes within a few milliseconds."""
@@ -134,8 +138,10 @@ def _patience() -> float:
 
 def _embed(provider: Provider, text: str) -> Sequence[float]:
     try:
-        if not has_loop() or provider.is_quick(text):
+        if provider.is_quick(text) or (inside() and provider.waits):
             return provider.embed(text)
+        if inside() or not has_loop():
+            return loop.offload(provider.embed, text)
         return _outside(functools.partial(provider.embed, text))
     except ProviderError as error:
         of_text = bool(error.details.get("of_text"))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from event_loop import loop, waiting
 from gateway import why
 from gateway.configuration.rule_lists import Lists
 from gateway.rules.conditions import Evaluation
@@ -85,6 +86,37 @@ def test_64_callers_with_one_text_make_one_call():
             assert come.acquire(timeout=PATIENCE)
         go_on.set()
         assert len({one.result(PATIENCE) for one in answers}) == 1
+    assert asked == {TOPIC: 1, "the disk is full": 1}
+
+
+def test_64_greenlets_with_one_text_make_one_call():
+    """On the event loop of a worker, too: who waits for the vector lets the others go on."""
+    asked, come, go_on = Counter[str](), threading.Semaphore(0), waiting.Event()
+
+    def embed(text: str) -> list[float]:
+        asked[text] += 1
+        if text != TOPIC:
+            assert go_on.wait(PATIENCE)
+        return vector(text)
+
+    found, topic = similarities(embed), Topic(TOPIC)
+    found.similarity(topic, TOPIC)
+    answers: list[float] = []
+    ended = threading.Semaphore(0)
+
+    def ask() -> None:
+        come.release()
+        answers.append(found.similarity(topic, "the disk is full"))
+        ended.release()
+
+    for _ in range(64):
+        loop.of_process().spawn(ask)
+    for _ in range(64):
+        assert come.acquire(timeout=PATIENCE)
+    go_on.set()
+    for _ in range(64):
+        assert ended.acquire(timeout=PATIENCE)
+    assert len(set(answers)) == 1
     assert asked == {TOPIC: 1, "the disk is full": 1}
 
 
