@@ -25,6 +25,10 @@ rules:
         - {field: action.action_type, eq: mail}
         - semantic_match: {topic: phishing mail, threshold: 0.6, text_field: payload.subject}
     action: {type: suppress}
+  - name: no-steps-about-phishing
+    origins: [step]
+    condition: {semantic_match: phishing mail, threshold: 0.6, text_field: payload.subject}
+    action: {type: suppress}
 """
 #: a file of the local model, which is mapped where the model is loaded
 WEIGHTS = "l2_supercat_256.safetensors"
@@ -102,6 +106,33 @@ def test_five_in_a_minute_over_all_processes(first_stack: Stack, server: Server)
 
     with ThreadPoolExecutor(20) as callers:
         assert Counter(callers.map(ask, range(20))) == {200: 5, 429: 15}
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_worker_goes_on_while_a_provider_is_slow(first_stack: Stack, server: Server) -> None:
+    """Steps that wait for their text leave the worker to others; then the rule decides about each."""
+    stack = first_stack
+    begin(stack)  # it loads the folder
+    settings = {**server.environment(), "TOCSIN_EMBEDDINGS_TIMEOUT_MS": "20000"}
+    stack.restart("worker", **settings)
+    stack.wait_ready("worker")
+    declared = [{"name": "subject"}]
+    action = stack.api.create_action(config={"url": f"{stack.sink.url}/ok"}, parameters=declared)
+    other = stack.api.create_action(config={"url": f"{stack.sink.url}/ok"})
+    server.delay = 3.0
+    about = {"subject": "a phishing mail came"}
+    playbook = stack.api.create_playbook(
+        steps=[{"id": "one", "type": "action", "action_ref": action, "parameters": about}]
+    )
+    runs = [stack.api.run(playbook) for _ in range(8)]  # fewer than go to another worker
+    eventually(lambda: server.texts, 60, "the provider is asked")
+    assert stack.api.ended(stack.api.trigger(other))["status"] == "completed"
+    assert {stack.api.run_row(run)["status"] for run in runs} <= {"pending", "running"}
+    for run in runs:
+        assert stack.api.run_ended(run)["status"] == "completed"
+        assert [step["status"] for step in stack.api.steps(run)] == ["skipped"]
+    assert Counter(server.texts) == {"phishing mail": 1, "a phishing mail came": 1}
+    assert "hunter2" not in stack.log("worker")
 
 
 def mapped(pid: int) -> bool:
