@@ -24,8 +24,9 @@ from store.gateway import configurations
 from tasks.control import calendars
 from tasks.generations import changes
 from tasks.generations.changes import Author
-from tests.support import dispatching, runs, sealed
+from tests.support import dispatching, embeddings, runs, sealed
 from tests.support.api import PASSWORD, Door, assert_problem, carry_out
+from tests.support.embeddings import Server
 
 _READ, _EXECUTE, _DECIDE, _WRITE, _ADMIN, _PUBLIC = "viewer", "execute", "decide", "operator", "admin", "public"
 #: for users of any role and for no key
@@ -512,7 +513,7 @@ def test_without_a_key_only_public_routes_answer(door: Door) -> None:
 
 
 @pytest.mark.parametrize("who", ["viewer", "execute", "decide", "operator", "admin"])
-def test_each_role_does_what_it_may_and_no_more(door: Door, who: str) -> None:
+def test_each_role_does_what_it_may_and_no_more(door: Door, who: str, meanings: Server) -> None:
     """A role that lacks the permission gets 403; one that has it never does."""
     key = door.key("operator" if who in _SCOPES else who, scopes=_SCOPES.get(who, ()), grants=[{"tenants": ["*"]}])
     things = Things(door)
@@ -530,6 +531,13 @@ def test_each_role_does_what_it_may_and_no_more(door: Door, who: str) -> None:
         if method != "GET":  # what the call has changed is not what the next one expects
             _remove(door)
             things = Things(door)
+
+
+@pytest.fixture
+def meanings() -> Iterator[Server]:
+    """A provider of embeddings: without one there is nothing to compare texts with."""
+    with pytest.MonkeyPatch.context() as patch, embeddings.serving(patch) as server:
+        yield server
 
 
 @pytest.mark.parametrize("who", ["viewer", "operator", "admin"])
