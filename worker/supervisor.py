@@ -27,13 +27,9 @@ from providers import registry
 from store import redis
 from store.engine import db
 from tasks.app import app
-<<<<<<< HEAD
 from tasks.policy import meaning
-from worker import boot, roles
-=======
 from worker import roles
 from worker.forked import forks, patching, web
->>>>>>> main
 
 #: the first pause before a child that died is started again, and the longest one, seconds
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
