@@ -32,6 +32,17 @@ def procfile() -> dict[str, str]:
     return {match[1]: match[2] for match in found if match}
 
 
+def processes() -> dict[str, str]:
+    """Name → command line of what one machine runs.
+
+    The Procfile's lines ``web`` and ``workers`` can be scaled each by itself. Here the supervisor of the workers forks
+    the API too, which shares their memory.
+    """
+    commands = procfile()
+    start, supervisor, names = commands.pop("workers").partition("worker.supervisor ")
+    return commands | {"web": f"{start}{supervisor}web {names}"}
+
+
 class Start:
     """The start of everything, in two parts.
 
@@ -43,7 +54,7 @@ class Start:
         self._terminal = terminal
         self._place = place
         self._services = services
-        self._commands = procfile()
+        self._commands = processes()
         self._waiting: dict[str, Callable[[], bool]] = {}
 
     def bring_up(self) -> None:
@@ -111,17 +122,15 @@ def _sign_of_life(name: str, command: str, place: Installation, services: Servic
     Servers answer, workers write their heartbeat to the database.
     """
     sites = {"web": f"{place.url}/health", "flower": f"{place.flower_url}/healthcheck"}
+    signs: list[Callable[[], bool]] = []
     if name in sites:
         port = urlsplit(sites[name]).port or 0
         # another program on that port would receive a key or a password
-        return lambda: is_ours(services[name].pid, port) and is_up(sites[name])
-    supervisor = set(command.partition("worker.supervisor ")[2].split())
-
-    def look() -> bool:
-        found = _heartbeats(services[name].pid)
-        return bool(found) and supervisor <= found
-
-    return look
+        signs.append(lambda: is_ours(services[name].pid, port) and is_up(sites[name]))
+    workers = set(command.partition("worker.supervisor ")[2].split()) - {"web"}
+    if workers:
+        signs.append(lambda: workers <= _heartbeats(services[name].pid))
+    return lambda: all(shows() for shows in signs)
 
 
 def _heartbeats(group: int) -> set[str]:

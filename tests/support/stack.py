@@ -44,12 +44,13 @@ def lines_of(tree: Path) -> dict[str, str]:
 
 
 def procfile() -> dict[str, str]:
-    """Name → command, for the supervisor and for its workers alone."""
+    """Name → command: of the Procfile, and besides each worker by itself, and ``all`` as the launcher starts them."""
     commands = lines_of(ROOT)
-    supervisor = commands["workers"].partition("worker.supervisor ")
-    kinds = {name.rstrip("0123456789") for name in supervisor[2].split()}
+    start, supervisor, names = commands["workers"].partition("worker.supervisor ")
+    kinds = {name.rstrip("0123456789") for name in names.split()}
     assert kinds == set(WORKERS.values()), "the supervisor of the Procfile is the one that is tested"
-    return commands | {name: f"{supervisor[0]}{supervisor[1]}{worker}" for name, worker in ALL_WORKERS.items()}
+    alone = {name: f"{start}{supervisor}{worker}" for name, worker in ALL_WORKERS.items()}
+    return commands | {"all": f"{start}{supervisor}web {names}"} | alone
 
 
 class Stack:
