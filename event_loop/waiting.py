@@ -146,10 +146,10 @@ class Condition(threading.Condition):
 
 
 class Semaphore:
-    """As ``threading.Semaphore``, but a permit goes to whoever has waited longest.
+    """As ``threading.Semaphore``, but a permit goes to the one that has waited longest.
 
-    That one takes whoever asks as it becomes free: a greenlet that returns a permit and asks again before it waits for
-    anything would always get it back, and those that wait would get none until all such greenlets have ended.
+    Otherwise a greenlet that returns a permit and asks again, before it waits for anything, would always get it back:
+    the others would wait until all such greenlets have ended, or their own time has.
     """
 
     def __init__(self, value: int) -> None:

@@ -109,8 +109,8 @@ class Line:
 
     After ``exchange``: ``status``, ``header_lines`` and ``body``. After a failure: ``sent`` (the request may have been
     received), ``too_large``, ``stopped`` (the caller's ``aborted`` said so), ``strayed`` (libcurl reached some other
-    address and was held back), ``objection`` (what the caller's ``checkpoint`` raised; nothing was sent), ``ended`` (the
-    server had ended the kept connection; nothing was sent).
+    address and was held back), ``objection`` (what the caller's ``checkpoint`` raised; nothing was sent), ``ended``
+    (the server had ended the kept connection; nothing was sent).
     """
 
     def __init__(self, key: ConnectionKey) -> None:
