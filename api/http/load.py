@@ -88,7 +88,7 @@ class Load:
 
         Only requests that are not urgent are refused.
         """
-        number, waited = self.under_way, getattr(getcurrent(), "waited", 0.0)  # for its turn: config.connections
+        number, waited = self.under_way, getattr(getcurrent(), "waited", 0.0)  # for its turn: config.server.worker
         if number <= FEW and waited <= OLDEST:
             return
         soon = number * self._spent / self._ended <= LONGEST or number <= NEVER

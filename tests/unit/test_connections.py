@@ -13,10 +13,10 @@ import gevent.socket
 import pytest
 from gunicorn.arbiter import Arbiter
 
-from config import connections
-from config.connections import Connection, Connections
 from config.errors import TooSlow
 from config.networks import network
+from config.server import connections, worker
+from config.server.connections import Connection, Connections
 from config.settings import SettingsError, settings
 
 
@@ -166,10 +166,10 @@ def test_a_wrong_setting_ends_the_server_too(
     def refuse(_: object) -> None:
         raise SettingsError("TOCSIN_REDIS_URL: the server has known holes")
 
-    monkeypatch.setattr(connections.GeventWorker, "load_wsgi", refuse)
-    worker = connections.Worker.__new__(connections.Worker)
+    monkeypatch.setattr(worker.GeventWorker, "load_wsgi", refuse)
+    one = worker.Worker.__new__(worker.Worker)
     with pytest.raises(SystemExit) as ended:
-        worker.load_wsgi()
+        one.load_wsgi()
     assert ended.value.code == Arbiter.WORKER_BOOT_ERROR
     assert capsys.readouterr().err == "TOCSIN_REDIS_URL: the server has known holes\n"
 
@@ -177,8 +177,8 @@ def test_a_wrong_setting_ends_the_server_too(
 def test_the_garbage_collector_leaves_alone_what_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is off while the application is loaded, and afterwards on, for what comes later."""
     seen, before = [], gc.get_freeze_count()
-    monkeypatch.setattr(connections.GeventWorker, "load_wsgi", lambda _: seen.append(gc.isenabled()))
-    connections.Worker.__new__(connections.Worker).load_wsgi()
+    monkeypatch.setattr(worker.GeventWorker, "load_wsgi", lambda _: seen.append(gc.isenabled()))
+    worker.Worker.__new__(worker.Worker).load_wsgi()
     assert [*seen, gc.isenabled()] == [False, True]
     assert gc.get_freeze_count() > before
 
