@@ -40,6 +40,12 @@ _clock = _Clock()
 class Answer(wsgi.Response):  # type: ignore[misc]
     """The answer to a request."""
 
+    status: Any
+    status_code: Any
+    headers: Any
+    headers_sent: Any
+    response_length: Any
+
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         """Take the status and the headers, as WSGI has it."""
         code = _codes.get(status)
@@ -81,10 +87,8 @@ class Answer(wsgi.Response):  # type: ignore[misc]
     def _head(self) -> bytes:
         version = self.req.version
         kept = "upgrade" if self.upgrade else "close" if self.should_close() else "keep-alive"
-        lines = [
-            f"HTTP/{version[0]}.{version[1]} {self.status}\r\nServer: {self.version}\r\n"
-            f"Date: {_clock.text()}\r\nConnection: {kept}\r\n"
-        ]
+        begin = f"HTTP/{version[0]}.{version[1]} {self.status}\r\nServer: {self.version}\r\n"
+        lines = [begin, f"Date: {_clock.text()}\r\nConnection: {kept}\r\n"]
         if self.chunked:
             lines.append("Transfer-Encoding: chunked\r\n")
         lines += [f"{name}: {value}\r\n" for name, value in self.headers]

@@ -133,6 +133,8 @@ class Shared:
 class Requests(RequestParser):  # type: ignore[misc]
     """The requests of a connection, one after the other."""
 
+    mesg: Any
+
     def __init__(self, shared: Shared, sock: Any, peer: Any, server: Any) -> None:
         super().__init__(shared.cfg, sock, peer)
         own = {"gunicorn.socket": sock, "SERVER_NAME": server[0], "SERVER_PORT": str(server[1])}

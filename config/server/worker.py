@@ -37,6 +37,8 @@ AT_ONCE, MAYBE_URGENT = ("/health",), ("/trigger", "/run", "/events", "/cancel",
 class Worker(GeventWorker):  # type: ignore[misc]
     """gunicorn's worker with bounded connections."""
 
+    alive: bool
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._connections = Connections(self.worker_connections - LEAVING)
@@ -95,7 +97,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         except OSError as error:
             if error.errno not in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN):
                 self.log.exception("Socket error processing request.")
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - gunicorn's own handling, of whatever it is
             self.handle_error(request, connection, addr, error)
         finally:
             util.close(connection)
