@@ -25,6 +25,7 @@ transactions that wait for each other, ``change`` runs it once more.
 import os
 import random
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -191,7 +192,15 @@ def _open_sqlite(opened: Any, _record: Any) -> None:
 def _postgresql(url: str) -> sa.Engine:
     given = sa.make_url(url).query
     options = {name: value for name, value in _CONNECTION.items() if name == "options" or name not in given}
-    return sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool, connect_args=options)
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool, connect_args=options)
+    if "gevent" in sys.modules:
+        from store.engine import waiting
+
+        if waiting.is_wanted():
+            sa.event.listen(
+                engine, "do_connect", lambda _d, _r, given, more: waiting.Connection.connect(*given, **more)
+            )
+    return engine
 
 
 def raw(connection: Connection) -> Any:
