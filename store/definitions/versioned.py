@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from config.errors import Conflict, NotFound
 from playbooks.credentials import RULES
+from playbooks.definitions.parameters import Declared
 from store import audit
 from store.definitions.missing import refusal
 from store.engine.db import Connection, IntegrityError, metadata, now_ms
@@ -39,6 +40,11 @@ class Revision:
     workspace_id: str = ""
     #: whether it never changes again; else its config has yet to be masked by the present rules
     lasting: bool = True
+
+    @functools.cached_property
+    def declared(self) -> Declared:
+        """Its parameters, whose checks are prepared once."""
+        return Declared(self.definition["parameters"])
 
 
 @dataclass(frozen=True, kw_only=True)
