@@ -341,11 +341,11 @@ class Declared:
         return found, []
 
 
-def _is_plain(value: str | int) -> bool:
+def _is_plain(value: Any) -> bool:
     """Whether a text or a number is one that every kind takes."""
     if isinstance(value, str):
         return 0 < len(value) <= _SHORT and value.isascii()
-    return -_SMALL < value < _SMALL
+    return bool(-_SMALL < value < _SMALL)
 
 
 def _hint(name: str, declared: Mapping[str, Any]) -> str:
