@@ -30,7 +30,7 @@ class Route(NamedTuple):
 
 
 class Asked(Request):
-    """A request, without what is worked out of it and nobody reads."""
+    """A request, without what is worked out of it and no handler reads."""
 
     #: None where the path leads nowhere, or was not looked up among the known ones
     route: Route | None = None

@@ -90,7 +90,7 @@ class Schema(marshmallow.Schema):
 
     @functools.cached_property
     def of_defaults(self) -> Mapping[str, Any] | None:
-        """The default of each member, some of which are to be made anew; None where something is required."""
+        """The default of each member, some of which are to be made each time; None where something is required."""
         found = {name: field.load_default for name, field in self.load_fields.items()}
         return None if any(field.required for field in self.load_fields.values()) else found
 

@@ -2,8 +2,8 @@
 
 In order of time: a connection is counted (``config.server.connections``); its requests are read one after the other
 (``config.server.reading``); each waits for its turn (``config.server.turns``), and one that reads lets what is being
-accepted pass; the application is called, and its answer written (``config.server.answering``). What gunicorn can be
-configured to do beside that, such as an access log or TLS, it does in its own way.
+accepted pass; the application is called, and its answer written (``config.server.answering``). Where gunicorn is
+configured for more, such as an access log or TLS, it serves in its own way.
 """
 
 import errno

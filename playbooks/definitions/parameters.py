@@ -10,6 +10,7 @@ as notes, unless they look like a misspelt one of these.
 """
 
 import copy
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -339,6 +340,17 @@ class Declared:
         if values.keys() - found.keys():
             return resolve(self.definitions, values)
         return found, []
+
+
+class OfRevision:
+    """What the revisions of actions and playbooks have in common."""
+
+    definition: Mapping[str, Any]
+
+    @functools.cached_property
+    def declared(self) -> Declared:
+        """Its parameters, whose checks are prepared once."""
+        return Declared(self.definition["parameters"])
 
 
 def _is_plain(value: Any) -> bool:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from config.errors import Conflict, NotFound
 from playbooks.credentials import RULES
-from playbooks.definitions.parameters import Declared
+from playbooks.definitions.parameters import OfRevision
 from store import audit
 from store.definitions.missing import refusal
 from store.engine.db import Connection, IntegrityError, metadata, now_ms
@@ -27,7 +27,7 @@ from store.paging import Found, Order, Part, Total, read
 
 
 @dataclass(frozen=True, kw_only=True)
-class Revision:
+class Revision(OfRevision):
     """A definition at one version.
 
     ``sealed`` holds its secret parts, encrypted, where its kind has any.
@@ -41,18 +41,10 @@ class Revision:
     #: whether it never changes again; else its config has yet to be masked by the present rules
     lasting: bool = True
 
-    @functools.cached_property
-    def declared(self) -> Declared:
-        """Its parameters, whose checks are prepared once."""
-        return Declared(self.definition["parameters"])
-
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """A definition as it is now; times in milliseconds.
-
-    The class of a kind adds the columns that only this kind shows.
-    """
+    """A definition as it is now (times in ms); the class of a kind adds columns."""
 
     workspace_id: str
     id: str

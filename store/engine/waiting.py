@@ -2,7 +2,7 @@
 
 In order of time: the driver asks to wait until it can read, or until it can write; whether it can write is nearly
 always true and asked of the kernel at once; otherwise the watcher of the connection is started, the other greenlets go
-on, and the driver is told what has become possible. The driver's own way makes a poll object, with watchers of its own,
+on, and the driver hears what has become possible. The driver's own way makes a poll object, with watchers of its own,
 at every wait: a quarter of what the process did. Each ``PAUSE`` the driver looks for itself, in case the connection has
 been closed meanwhile.
 """
@@ -16,7 +16,7 @@ from gevent.hub import Waiter
 
 #: a connection that is closed while it is waited for is noticed after this, seconds
 PAUSE = 0.1
-#: what the driver waits for, and is told: the same bits as those of a watcher
+#: what the driver waits for, and hears of: the same bits as those of a watcher
 _READ, _WRITE = 1, 2
 
 
