@@ -53,7 +53,14 @@ HEALTH = {
     "database": "ok",
     "redis": "ok",
     "workers": [
-        {"name": "steps@host", "queues": ["urgent", "steps"], "state": "consuming", "running": 0, "clock_skew_ms": 3}
+        {
+            "name": "steps@host",
+            "queues": ["urgent", "steps"],
+            "state": "consuming",
+            "running": 0,
+            "clock_skew_ms": 3,
+            "stalled_ms": 0,
+        }
     ],
     "oldest_overdue_seconds": 0.0,
     "metrics": {name: value for name, value in METRICS.items() if name != "status"} | outcome_counts.MORE,
@@ -114,6 +121,10 @@ class WorkerHealth(Schema):
     clock_skew_ms = fields.Integer(
         allow_none=True,
         metadata={"description": "How far its machine's clock is ahead of the database's; null: it is the same clock."},
+    )
+    stalled_ms = fields.Integer(
+        allow_none=True,
+        metadata={"description": "How long its event loop has stood still, at the longest of the last minute."},
     )
 
 
@@ -211,7 +222,7 @@ def _read(inspector: Inspector) -> Reading:
             "state": worker_processes.state(row),
             "running": row.running,
         }
-        | {"clock_skew_ms": row.skew_ms}
+        | {"clock_skew_ms": row.skew_ms, "stalled_ms": row.stalled_ms}
         for row in rows
     ]
     metrics = {

@@ -16,6 +16,7 @@ from providers import members
 from providers.base import Call, ProviderError, Waiting
 
 SECRETS: tuple[str, ...] = ()
+ON_LOOP = True
 
 DEFAULT_EXPIRY = 86_400
 #: the longest name of an approver

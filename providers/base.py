@@ -115,10 +115,13 @@ class Call:
 
 
 class Executor(Protocol):
-    """The protocol of an executor: a module with these four names."""
+    """The protocol of an executor: a module with these names."""
 
     #: keys of ``config`` (dotted for nested ones) that are secrets: sealed at rest, masked in answers
     SECRETS: tuple[str, ...]
+    #: whether ``perform`` blocks no thread of a worker: it waits only in ``providers.egress.client.send`` and
+    #: ``event_loop.waiting``. Any other executor is called in a thread of its own, and says nothing
+    ON_LOOP: bool
 
     def check(self, config: Mapping[str, Any], names: set[str]) -> list[Problem]:
         """Every fault of ``config``.

@@ -19,6 +19,7 @@ from typing import Any
 from config import spans
 from config.errors import Problem
 from config.types import Json
+from event_loop import loop
 from expressions import templates
 from expressions.templates import as_text
 from playbooks.states import Mode
@@ -96,7 +97,7 @@ def deliver(call: Call) -> Json:
         return {"simulated": True}
     with spans.span("SMTP", call.trace, kind="client") as span:
         span.tell(execution=call.execution_id)
-        return smtp.deliver(message(call), call)
+        return loop.offload(smtp.deliver, message(call), call)
 
 
 def _mailbox(text: str) -> Address:

@@ -22,6 +22,7 @@ from providers.egress.client import Request
 
 #: the URL of a Slack channel is its password
 SECRETS = ("password", "routing_key", "url")
+ON_LOOP = True
 PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
 _SLACK_KEYS = ("kind", "url", "text", "channel", "username")
 _PAGERDUTY_KEYS = ("kind", "routing_key", "event_action", "summary", "source", "severity", "dedup_key", "url")

@@ -12,6 +12,7 @@ from providers.base import Call, ProviderError
 
 #: the usual names, until agents say what is secret to them
 SECRETS = ("password", "secret", "token", "api_key", "routing_key")
+ON_LOOP = True
 
 
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:  # noqa: ARG001 - the protocol's shape

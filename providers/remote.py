@@ -24,6 +24,7 @@ from providers.egress import client
 from providers.egress.client import Request
 
 SECRETS = ("secret",)
+ON_LOOP = True
 _KEYS = ("target", "secret", "headers", "secret_headers")
 _PREFIX, _SHORTEST = "whsec_", 16
 #: bytes of a signing key, by the convention

@@ -20,6 +20,7 @@ from providers.egress import client
 from providers.egress.client import METHODS, Request
 
 SECRETS: tuple[str, ...] = ()
+ON_LOOP = True
 KEYS = ("url", "method", "headers", "secret_headers", "body_template", "body")
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"

@@ -2,7 +2,8 @@
 
 Each process writes its row every few seconds (``beat_at``) and whenever a message has reached it (``consumed_at``);
 tick sends every process a probe through its own queue, so an idle one has something to take. ``skew_ms`` says how far
-the clock of its machine is ahead of the database's, where there are two clocks. A row that beats but no longer consumes
+the clock of its machine is ahead of the database's, where there are two clocks; ``stalled_ms`` for how long the event
+loop of a worker has stood still, at the longest of the last minute. A row that beats but no longer consumes
 is a worker that lives and does nothing.
 """
 
@@ -23,6 +24,7 @@ processes = sa.Table(
     sa.Column("consumed_at", sa.BigInteger, nullable=False),
     sa.Column("running", sa.Integer, nullable=False),
     sa.Column("skew_ms", sa.BigInteger),
+    sa.Column("stalled_ms", sa.Integer),
 )
 
 #: a process that has not beaten for this long is gone, ms

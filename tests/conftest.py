@@ -48,6 +48,8 @@ from gateway import current  # noqa: E402
 from store import migrate  # noqa: E402
 from store import redis as redis_store  # noqa: E402
 from store.engine import clock, db  # noqa: E402
+from tasks.offload import pool  # noqa: E402
+from tests.support import forked  # noqa: E402
 from tests.support.databases import Emptied, share_statements  # noqa: E402
 from tests.support.services import ForeignPostgres, Missing, PostgresServer, RedisServer, missing  # noqa: E402
 from tests.support.sharing import pytest_xdist_make_scheduler  # noqa: E402, F401
@@ -112,6 +114,8 @@ def pytest_collection() -> Iterator[None]:
 
 def pytest_unconfigure() -> None:
     """Leave nothing behind."""
+    pool.end()
+    forked.end()
     shutil.rmtree(_HOME, ignore_errors=True)
 
 

@@ -13,6 +13,7 @@ from celery.worker import state
 
 from config import logs
 from config.errors import Unavailable
+from event_loop import loop
 from store import worker_processes
 from store.engine import clock, db
 from worker.watch import Watch
@@ -70,6 +71,7 @@ class Heartbeat(threading.Thread):
                     consumed_at=self._consumed_at,
                     running=len(state.active_requests),
                     skew_ms=clock.skew_ms(),
+                    stalled_ms=round(loop.stood_still() * 1000),
                 )
         except Unavailable:
             log.warning("heartbeat not written: database unavailable")

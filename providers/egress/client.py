@@ -21,6 +21,7 @@ from typing import Any
 import pycurl
 
 from config.types import Json
+from event_loop.waiting import Event, MustNotWaitError
 from playbooks import credentials
 from playbooks.states import Mode
 from providers.base import Abandoned, Call, ProviderError, TimedOut
@@ -194,26 +195,26 @@ def _look_up(host: str, port: int, call: Call) -> list[str]:
     """
     if addresses.is_literal(host):
         return addresses.resolve(host, port)
-    answer: Future[list[str]] = Future()
+    ended, answer = Event(), Future[list[str]]()
 
     def ask() -> None:
         try:
             answer.set_result(addresses.resolve(host, port))
         except BaseException as error:  # noqa: BLE001 - the waiting thread raises it again
             answer.set_exception(error)
+        finally:
+            ended.set()
 
     threading.Thread(target=ask, name="egress-look-up", daemon=True).start()
     deadline = time.monotonic() + min(CONNECT_SECONDS, _time_left(call))
-    while True:
-        try:
-            return answer.result(LOOK_SECONDS)
-        except TimeoutError:
-            if call.aborted():
-                raise Abandoned from None
-            _time_left(call)
-            if time.monotonic() >= deadline:
-                message = f"the name {host} was not resolved within {CONNECT_SECONDS:g} s"
-                raise ProviderError("http_timeout", message, retryable=True) from None
+    while not ended.wait(LOOK_SECONDS):
+        if call.aborted():
+            raise Abandoned
+        _time_left(call)
+        if time.monotonic() >= deadline:
+            message = f"the name {host} was not resolved within {CONNECT_SECONDS:g} s"
+            raise ProviderError("http_timeout", message, retryable=True)
+    return answer.result()
 
 
 def _exchange(
@@ -226,7 +227,8 @@ def _exchange(
     if len(keys) > 1:
         keys = sorted(keys, key=lambda key: not POOL.has(key))[:MAX_ADDRESSES]
     connect_deadline = min(deadline, time.monotonic() + CONNECT_SECONDS)
-    for others in range(len(keys) - 1, -1, -1):
+    others = len(keys) - 1
+    while others >= 0:
         line = POOL.take(keys[len(keys) - 1 - others])
         now = time.monotonic()
         try:
@@ -237,16 +239,19 @@ def _exchange(
                 request.body,
                 seconds=deadline - now,
                 connect_seconds=(connect_deadline - now) / (others + 1),
-                aborted=call.aborted,
-                checkpoint=call.checkpoint,
+                call=call,
             )
         except pycurl.error as error:
             line.close()
+            if isinstance(line.objection, MustNotWaitError) and time.monotonic() < connect_deadline:
+                call.still_ours()  # it may wait here; nothing was sent, so the same address is tried again
+                continue
             if line.objection is not None:
                 raise line.objection from None
             code, words = error.args
             if not (others and code in _UNREACHABLE and not line.sent and time.monotonic() < connect_deadline):
                 raise _explained(code, words, line, f"the {request.purpose} to {url.origin}", call) from None
+            others -= 1
         else:
             return line
     raise AssertionError("resolve() returns at least one address or raises")

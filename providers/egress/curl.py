@@ -1,7 +1,8 @@
 """libcurl handles, each tied to one checked address, and their pool.
 
 In order of time: ``POOL.take`` hands out the most recently used idle line to (address, host, port, TLS), or a new one;
-``Line.exchange`` makes one request over it; a line without a failure goes back with ``POOL.give``, any other is closed.
+``Line.exchange`` makes one request over it, on a worker's event loop side by side with others
+(``providers.egress.transfers``); a line without a failure goes back with ``POOL.give``, any other is closed.
 libcurl never sees a name to look up: each line connects to its address whatever the URL says, so a kept connection
 cannot lead anywhere that was not checked. After a fork the child leaves its parent's connections alone.
 """
@@ -13,12 +14,14 @@ import ssl
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pycurl
 
+from event_loop.waiting import inside
+from providers.base import Call
+from providers.egress import transfers
 from providers.egress.headers import MAX_HEADERS
 
 MAX_BODY = 1 << 20
@@ -68,10 +71,6 @@ def _authorities() -> list[tuple[int, str]]:
     return [(option, path) for option, path in found if path and Path(path).exists()]
 
 
-def _no_objection() -> None:
-    """A checkpoint that allows every request."""
-
-
 class Line:
     """A libcurl handle for ``key.address``, for one thread at a time.
 
@@ -91,8 +90,7 @@ class Line:
         curl.setopt(pycurl.XFERINFOFUNCTION, self._progress)
         curl.setopt(pycurl.HEADERFUNCTION, self._header)
         curl.setopt(pycurl.WRITEFUNCTION, self._write)
-        self._aborted: Callable[[], bool] = bool
-        self._checkpoint: Callable[[], None] = _no_objection
+        self._call: Call | None = None
         self._start("GET")
 
     def _start(self, method: str) -> None:
@@ -113,15 +111,16 @@ class Line:
         *,
         seconds: float,
         connect_seconds: float,
-        aborted: Callable[[], bool],
-        checkpoint: Callable[[], None] = _no_objection,
+        call: Call,
     ) -> None:
         """Send one request and read its answer; raises ``pycurl.error``.
 
-        ``checkpoint`` is called when the connection stands and nothing is sent; what it raises ends the exchange.
+        ``call.checkpoint`` is asked when the connection stands and nothing is sent; what it raises ends the exchange.
+        On the event loop it is asked where nothing may wait; ``call.still_ours``, which may, is asked time and again
+        before that.
         """
         self._start(method)
-        self._aborted, self._checkpoint = aborted, checkpoint
+        self._call = call
         setopt = self.curl.setopt
         if body is not None:
             setopt(pycurl.POST, 1)
@@ -135,7 +134,10 @@ class Line:
         setopt(pycurl.HTTPHEADER, headers)
         setopt(pycurl.TIMEOUT_MS, max(1, int(seconds * 1000)))
         setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(connect_seconds * 1000)))
-        self.curl.perform()
+        if inside():
+            transfers.of_process().make(self.curl, LOOK_SECONDS, self._look_on_loop)
+        else:
+            self.curl.perform()
         self.status = self.curl.getinfo(pycurl.RESPONSE_CODE)
 
     @property
@@ -145,7 +147,7 @@ class Line:
 
     def forget(self) -> None:
         """Drop everything of the last exchange; only the connection stays."""
-        self._aborted, self._checkpoint = bool, _no_objection
+        self._call = None
         self._chunks, self.header_lines = [], []
         self.curl.setopt(pycurl.HTTPHEADER, [])
         self.curl.setopt(pycurl.POSTFIELDS, b"")
@@ -164,7 +166,8 @@ class Line:
             # have been carried out, so only requests without effects may be repeated here.
             return _HALT
         try:
-            self._checkpoint()
+            if self._call is not None:
+                self._call.checkpoint()
         except BaseException as error:  # noqa: BLE001 - libcurl cannot pass it on; ``exchange`` raises it
             self.objection = error
             return _HALT
@@ -176,8 +179,23 @@ class Line:
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
-            self.stopped = self._aborted()
+            self._look()
         return self.stopped
+
+    def _look(self) -> bool:
+        """Whether the caller wants the transfer to end."""
+        self.stopped = self._call is not None and self._call.aborted()
+        return self.stopped
+
+    def _look_on_loop(self) -> bool:
+        """The same, on the event loop; until the request is sent also whether the execution is still ours."""
+        if not self.sent and self._call is not None:
+            try:
+                self._call.still_ours()
+            except BaseException as error:  # noqa: BLE001 - as of the checkpoint
+                self.objection = error
+                return True
+        return self._look()
 
     def _header(self, line: bytes) -> int | None:
         if line.startswith(b"HTTP/"):

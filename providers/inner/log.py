@@ -16,6 +16,7 @@ from providers import http
 from providers.base import Call
 
 SECRETS: tuple[str, ...] = ()
+ON_LOOP = True
 DEFAULT_MESSAGE = "{{ action_type }}"
 
 log = logs.logger(__name__)

@@ -11,9 +11,11 @@ from typing import Any
 
 from config.errors import Problem
 from config.types import Json
+from event_loop import waiting
 from providers.base import Abandoned, Call, ProviderError, TimedOut
 
 SECRETS: tuple[str, ...] = ()
+ON_LOOP = True
 DEFAULT_SECONDS = 1.0
 #: between two looks at whether the call is still wanted, seconds
 _LOOK = 0.1
@@ -59,6 +61,6 @@ def _sleep(call: Call, seconds: float) -> None:
     while (left := min(until, call.expires_at) - time.monotonic()) > 0:
         if call.aborted():
             raise Abandoned
-        time.sleep(min(left, _LOOK))
+        waiting.sleep(min(left, _LOOK))
     if until > call.expires_at:
         raise TimedOut

@@ -2,13 +2,17 @@
 
 A process of the API runs its requests as greenlets. SQLite works in C, so a read of 100 ms would hold up every request,
 accepts and probes too. In a native thread it does not: while SQLite works it holds no lock of the interpreter. A
-connection to PostgreSQL waits as a greenlet does, and needs no thread. In every other process the call is made at once.
+connection to PostgreSQL waits as a greenlet does, and needs no thread. On a worker's event loop a thread makes the call
+too. In every other process it is made at once.
 """
 
 import functools
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+from event_loop import loop
+from event_loop.waiting import inside
 
 #: reads under way at the same time in a process; the others wait, and leave connections and processors to writers
 AT_ONCE = 2
@@ -27,6 +31,8 @@ def call(work: Callable[[], Found], interrupt: Callable[[], object]) -> Found:
 
     ``interrupt`` makes it end soon; it is called when the greenlet that waits for it is killed.
     """
+    if inside():
+        return loop.offload(work)
     if not has_loop():
         return work()
     task = _threads().spawn(_outcome, work)

@@ -25,7 +25,6 @@ transactions that wait for each other, ``change`` runs it once more.
 import os
 import random
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -37,6 +36,7 @@ from sqlalchemy import exc
 
 from config.errors import Unavailable
 from config.settings import settings
+from event_loop import waiting
 from store.engine import aside, clock
 from store.engine.pool import ConnectionPool, PooledConnection
 
@@ -192,15 +192,20 @@ def _open_sqlite(opened: Any, _record: Any) -> None:
 def _postgresql(url: str) -> sa.Engine:
     given = sa.make_url(url).query
     options = {name: value for name, value in _CONNECTION.items() if name == "options" or name not in given}
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool, connect_args=options)
-    if "gevent" in sys.modules:
-        from store.engine import waiting
+    made = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool, connect_args=options)
+    sa.event.listen(made, "do_connect", _connect_postgresql)
+    return made
 
-        if waiting.is_wanted():
-            sa.event.listen(
-                engine, "do_connect", lambda _d, _r, given, more: waiting.Connection.connect(*given, **more)
-            )
-    return engine
+
+def _connect_postgresql(_dialect: Any, _record: Any, words: list[Any], options: dict[str, Any]) -> Any:
+    """A connection that waits for the server as its user has to: a thread, or a greenlet of an event loop."""
+    if aside.has_loop():
+        from store.engine.watchers import WatchedConnection
+
+        return WatchedConnection.connect(*words, **options)
+    from store.engine.waits import PostgresConnection  # it brings the driver
+
+    return PostgresConnection.connect(*words, **options)
 
 
 def raw(connection: Connection) -> Any:
@@ -285,7 +290,7 @@ def repeated(work: Callable[[], Found]) -> Found:
         try:
             return work()
         except Contended:
-            time.sleep(random.uniform(0.001, 0.02) * 2**tries)  # noqa: S311 - spreads those that met, hides nothing
+            waiting.sleep(random.uniform(0.001, 0.02) * 2**tries)  # noqa: S311 - spreads those that met, hides nothing
     return work()
 
 
@@ -328,7 +333,7 @@ def _say(opened: Any, begin: str) -> None:
             give_up = give_up or time.monotonic() + LOCK_PATIENCE
             if "locked" not in str(error) or time.monotonic() > give_up:
                 raise
-            time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 - spreads the waiters, hides nothing
+            waiting.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 - spreads the waiters, hides nothing
         else:
             return
 

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import Any
 
 from config.errors import Unavailable
+from event_loop import waiting
 from store.engine import db
 from store.engine.db import Connection
 
@@ -45,8 +46,7 @@ class _Item:
         self.done = False
         self.result: Any = None
         self.error: Exception | None = None
-        self.turn = threading.Lock()  # held until the change is committed, or is to lead
-        self.turn.acquire()
+        self.turn = waiting.turn()  # held until the change is committed, or is to lead
 
     def wake(self) -> None:
         """Wake its thread; once is enough."""
@@ -94,6 +94,7 @@ class _Group:
             while not item.done:
                 named = item.turn.acquire(timeout=self._patience)
                 if self._leads(item, named=named):
+                    waiting.pass_turn()  # on a worker's event loop: let all come that are ready
                     self._lead(item)
         except BaseException:
             self._leave(item)

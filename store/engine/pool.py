@@ -9,13 +9,15 @@ database that was away is found again.
 import contextlib
 import select
 import sqlite3
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
+
+from event_loop import loop
+from event_loop.waiting import Semaphore
 
 #: a connection that was idle this long may have been closed by the server: its socket is checked, seconds
 IDLE = 1.0
@@ -59,7 +61,7 @@ class ConnectionPool:
 
     def __init__(self, opened: Callable[[], sa.Connection], *, most: int, patience: float) -> None:
         self._opened, self._patience = opened, patience
-        self._room = threading.BoundedSemaphore(most)
+        self._room = Semaphore(most)
         self._free: list[PooledConnection] = []
         self._closed = False
 
@@ -78,7 +80,7 @@ class ConnectionPool:
                     return pooled
                 if pooled is not None:
                     pooled.close()
-            return PooledConnection(self._opened())
+            return loop.offload(lambda: PooledConnection(self._opened()))
         except BaseException:
             self._room.release()
             raise

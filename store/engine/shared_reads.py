@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Hashable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from event_loop.waiting import Event
 from store.engine import db
 from store.engine.db import Connection
 
@@ -25,7 +26,7 @@ class _Read:
     """A read, and what it has found once it is done."""
 
     def __init__(self) -> None:
-        self.done = threading.Event()
+        self.done = Event()
         self.succeeded = False
         self.found: Any = None
 

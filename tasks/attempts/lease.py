@@ -25,6 +25,8 @@ from contextlib import contextmanager
 from config import logs
 from config.errors import Unavailable
 from config.settings import settings
+from event_loop import waiting
+from event_loop.waiting import MustNotWaitError
 from providers.base import Abandoned
 from store.engine import db
 from store.engine.db import Row
@@ -104,12 +106,15 @@ class HeldLease:
 
         Raises:
             Abandoned: it was taken, or no check succeeded for the length of a lease.
+            MustNotWaitError: a callback of the event loop asks, and a check is due.
         """
         while self.aborted_at is None and (age := time.monotonic() - self.verified) > FRESH:
+            if waiting.must_not_wait():
+                raise MustNotWaitError
             if age > self._keeper.lease_ms / 1000:
                 self.abort()
             elif not self._keeper.check([self]):
-                time.sleep(CHECK)
+                waiting.sleep(CHECK)
         if self.aborted_at is not None:
             raise Abandoned
 

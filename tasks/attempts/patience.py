@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from config import logs
 from config.errors import Unavailable
+from event_loop import waiting
 from store.engine import group_commit
 from store.engine.db import Connection
 from tasks.attempts.lease import keeper
@@ -40,4 +41,4 @@ def with_patience(work: Callable[[], Result]) -> Result | None:
             if time.monotonic() > give_up:
                 log.exception("result not recorded: database unavailable; left to recovery")
                 return None
-            time.sleep(0.5)
+            waiting.sleep(0.5)

@@ -17,6 +17,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from config import logs
 from config.errors import Unavailable
+from event_loop import loop
 from playbooks.states import Mode, Status, WaitingFor
 from providers import registry
 from providers.base import Abandoned, Call, ProviderError, TimedOut, Waiting
@@ -139,7 +140,7 @@ def perform(work: Work | Ending, held: HeldLease) -> Ending:
     if work.interruptible:
         held.interrupt = _interrupter()
     try:
-        output = act(call)
+        output = act(call) if getattr(work.executor, "ON_LOOP", False) else loop.offload(act, call)
         held.interrupt = None
     except Abandoned:
         raise

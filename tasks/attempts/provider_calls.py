@@ -11,6 +11,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from config.settings import environment
+from event_loop import loop
 from gateway.configuration import environment as references
 from gateway.facts import PROVIDER_PREFIX
 from store import redis
@@ -77,4 +78,4 @@ def counting(revision_id: str) -> Callable[[], int]:
         except RedisError:
             return next(_local(revision_id))
 
-    return count
+    return functools.partial(loop.offload, count)

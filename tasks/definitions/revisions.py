@@ -5,6 +5,7 @@ import time
 
 from config.errors import Unavailable
 from config.settings import settings
+from event_loop import waiting
 from playbooks import plan
 from playbooks.plan import Plan
 from playbooks.widths import Widths
@@ -58,4 +59,4 @@ def action_with_patience(revision_id: str) -> Revision:
         except Unavailable:
             if time.monotonic() > give_up:
                 raise
-            time.sleep(0.5)
+            waiting.sleep(0.5)

@@ -13,6 +13,7 @@ from tasks.attempts.action import CARRIED_BY_CELERY, attempt
 from tasks.fairness import slots
 from tasks.intake import notices, started_runs
 from tasks.messages import canvas, requeue
+from tasks.messages.current import off_loop
 from tasks.messages.model import TaskMessage
 
 notices.install()
@@ -50,5 +51,5 @@ def _member(execution_id: str) -> str:
             timeout_ms=row.timeout_ms,
             workspace_id=row.workspace_id,
         )
-        canvas.publish([message], countdown=ending.retry_in)  # if the broker is away, tick publishes it
+        off_loop(canvas.publish, [message], countdown=ending.retry_in)  # if the broker is away, tick publishes it
     return str(ending.status)

@@ -22,8 +22,10 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 from config.settings import settings
+from event_loop.waiting import Event
 
 #: waiting for a permit is worth while if the action ended one at most this long ago; also one such wait, seconds
 PATIENCE = 0.05
@@ -41,7 +43,7 @@ class Permit:
     def __init__(self, action: str, now: float) -> None:
         self.action = action
         self.since = now
-        self.given: threading.Event | None = None
+        self.given: Event | None = None
 
 
 class Permits:
@@ -73,7 +75,7 @@ class Permits:
                 return permit
             if not (wait and self._worth_waiting(action)):
                 return None
-            permit.given = given = threading.Event()
+            permit.given = given = Event()
             self._waiting.append(permit)
         for tries_left in reversed(range(MOST_WAITS)):
             if given.wait(PATIENCE if self.refusing else None):
@@ -171,7 +173,10 @@ class Permits:
         return sum(permit.since <= before or self._took.get(permit.action, 0.0) >= LONG for permit in self._held)
 
 
-_here = threading.local()
+#: the permit of the message that the present thread or greenlet carries out
+_permit: ContextVar[Permit | None] = ContextVar("permit", default=None)
+#: whether it carries out one
+_open: ContextVar[bool] = ContextVar("open", default=False)
 _lock = threading.Lock()
 _process: Permits | None = None
 
@@ -197,39 +202,41 @@ def open_permits(slots: int, *, refusing: bool) -> None:
 
 @contextmanager
 def message(action: str | None = None) -> Iterator[bool]:
-    """Hold a permit while this thread carries out a message.
+    """Hold a permit while this thread or greenlet carries out a message.
 
     Yields whether there is one.
     """
     permits = of_process()
-    _here.permit = permits.take(action) if action else None
-    _here.open = True
+    permit = permits.take(action) if action else None
+    _permit.set(permit)
+    _open.set(True)
     try:
-        yield not action or _here.permit is not None
+        yield not action or permit is not None
     finally:
-        _here.open = False
+        _open.set(False)
         _end_permit()
 
 
 def move_on(action: str) -> bool:
-    """Exchange this thread's permit for one of ``action``.
+    """Exchange the permit in hand for one of ``action``.
 
     Returns whether there is one.
     """
-    if not getattr(_here, "open", False):
+    if not _open.get():
         return True
     _end_permit()
-    _here.permit = of_process().go_on(action)
-    return _here.permit is not None
+    permit = of_process().go_on(action)
+    _permit.set(permit)
+    return permit is not None
 
 
 def made_no_call() -> None:
-    """End this thread's permit untimed: the message led to no call."""
+    """End the permit in hand untimed: the message led to no call."""
     _end_permit(called=False)
 
 
 def _end_permit(*, called: bool = True) -> None:
-    permit: Permit | None = getattr(_here, "permit", None)
-    _here.permit = None
+    permit = _permit.get()
+    _permit.set(None)
     if permit is not None:
         of_process().end(permit, called=called)

@@ -1,36 +1,39 @@
 """Slots: how many executions a worker carries out at once.
 
 A message costs more than a short call, so executions that are published together share messages, called batches: up to
-eight actions or runs, or the branches of a wide step (``tasks.messages.canvas``). In order of time: a batch takes free
-slots, at most a fair share of all; each slot carries out one member after the other on a thread next to Celery's; a
-member without a permit (``tasks.fairness.concurrency``) is requeued on ``slow`` at once; as soon as calls take long,
-the members that have not begun return to the tail of their queue, in a new message that any worker may take; the
-message ends when the members that have begun have ended. Each member is claimed and ended by itself.
+eight actions or runs, or the branches of a wide step (``tasks.messages.canvas``). In order of time: Celery's thread
+hands its message to the event loop (``event_loop.loop``) and waits for its end; a batch takes free slots there, at most
+a fair share of all; each slot is a greenlet that carries out one member after the other; a member without a permit
+(``tasks.fairness.concurrency``) is requeued on ``slow`` at once; as soon as calls take long, the members that have not
+begun return to the tail of their queue, in a new message that any worker may take; the message ends when the members
+that have begun have ended. Each member is claimed and ended by itself.
 
-The execution of a single message takes a slot too, on Celery's own thread: more executions than slots would only take
-the processor from each other. Batches make way for single messages. A single message that still gets no slot, because
-quick calls have begun to hang, is requeued on ``slow``. Celery's thread of a batch only waits, and a slot never waits
-for a batch, so slots go on however many batches there are.
+The execution of a single message takes a slot too: more executions than slots would only take the processor from each
+other. Batches make way for single messages. A single message that still gets no slot, because quick calls have begun to
+hang, is requeued on ``slow``. A slot never waits for a batch, so slots go on however many batches there are.
 A requeued message leaves its executions unclaimed and their rows on their own queue; if the new message is lost, tick
 publishes them from there.
+
+All of this runs on the loop, one thing at a time: what does not wait is not interrupted, and needs no lock.
 """
 
 import functools
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from celery import Task, signals
 
 from config import logs
+from event_loop import loop
+from event_loop.waiting import Waiter
 from tasks.attempts import drain
 from tasks.fairness import concurrency
 from tasks.fairness.pace import pace
 from tasks.messages import requeue
 from tasks.messages.canvas import KILLABLE
+from tasks.messages.current import task_of
 from tasks.messages.routing import present
 
 #: the queue of calls that would hold up others
@@ -49,52 +52,54 @@ log = logs.logger(__name__)
 
 
 class _Slots:
-    """The slots of one process, and the threads of batches."""
+    """The slots of one process."""
 
     def __init__(self, number: int) -> None:
         self.pid = os.getpid()
-        self.threads = ThreadPoolExecutor(number, thread_name_prefix="slot")
         self._free = number
-        self._waiting = 0
-        lock = threading.Lock()
-        self._for_single, self._for_batches = threading.Condition(lock), threading.Condition(lock)
+        self._singles: deque[Waiter] = deque()
+        self._batches: deque[Waiter] = deque()
 
     @property
     def wanted(self) -> bool:
         """Whether a single message waits for a slot."""
-        return self._waiting > 0
+        return bool(self._singles)
 
     def take(self, *, wait: float = 0) -> bool:
         """Whether a batch got a slot within ``wait`` seconds.
 
         It gets none while a single message waits.
         """
-        with self._for_batches:
-            taken = self._for_batches.wait_for(lambda: self._free > 0 and not self._waiting, wait)
-            self._free -= taken
-            return taken
+        if self._free and not self._singles:
+            self._free -= 1
+            return True
+        return wait > 0 and self._wait(self._batches, wait)
 
     def take_for_single(self) -> bool:
         """Whether a single message got a slot within ``INTERVAL``."""
-        with self._for_single:
-            self._waiting += 1
-            try:
-                taken = self._for_single.wait_for(lambda: self._free > 0, INTERVAL)
-                self._free -= taken
-            finally:
-                self._waiting -= 1
-                if self._free and not self._waiting:
-                    self._for_batches.notify(self._free)
-            return taken
+        if self._free and not self._singles:
+            self._free -= 1
+            return True
+        return self._wait(self._singles, INTERVAL)
 
     def release(self) -> None:
-        """Return a slot, and wake a message that waits for one."""
-        with self._for_single:
-            self._free += 1
-            (self._for_single if self._waiting else self._for_batches).notify()
+        """Give a slot to the message that has waited longest for one, to single ones first."""
+        for waiting in (self._singles, self._batches):
+            if waiting:
+                waiting.popleft().release()
+                return
+        self._free += 1
+
+    @staticmethod
+    def _wait(among: deque[Waiter], seconds: float) -> bool:
+        waiter = Waiter()
+        among.append(waiter)
+        taken = waiter.acquire(timeout=seconds)
+        if not taken:
+            among.remove(waiter)
+        return taken
 
 
-_lock = threading.Lock()
 _slots: _Slots | None = None
 
 
@@ -108,10 +113,9 @@ def _open(instance: Any, **_: Any) -> None:
 def _of_process() -> _Slots:
     """The slots of this process."""
     global _slots  # noqa: PLW0603 - one per process
-    with _lock:
-        if _slots is None or _slots.pid != os.getpid():
-            _slots = _Slots(concurrency.of_process().slots)
-        return _slots
+    if _slots is None or _slots.pid != os.getpid():
+        _slots = _Slots(concurrency.of_process().slots)
+    return _slots
 
 
 def carry_out_single(task: Task, work: Callable[[], str], *, calls: bool = True) -> str:
@@ -127,11 +131,18 @@ def carry_out_single(task: Task, work: Callable[[], str], *, calls: bool = True)
         except SystemExit:  # this process is asked to end
             drain.leave()
             raise
-    word = _in_slot(requeue.permits(task.request)[0] if calls else None, work)
-    if word is None:
-        requeue.requeue(task, SLOW)
-        return HANDED_ON
-    return word
+    request = task.request_stack.top
+    action = requeue.permits(request)[0] if calls else None
+
+    def carry_out() -> str:
+        with task_of(task, request):
+            word = _in_slot(action, work)
+            if word is None:
+                requeue.requeue(task, SLOW)
+                return HANDED_ON
+            return word
+
+    return loop.call(carry_out)
 
 
 def _in_slot(action: str | None, work: Callable[[], str]) -> str | None:
@@ -160,7 +171,8 @@ def carry_out_batch(task: Task, work: Callable[[str], str], *, calls: bool = Tru
 
     Raises nothing.
     """
-    return _BatchExecution(requeue.ReceivedBatch.of(task), work, calls=calls).carry_out()
+    batch = requeue.ReceivedBatch.of(task)
+    return loop.call(lambda: _BatchExecution(batch, work, calls=calls).carry_out())
 
 
 def _with_permit(action: str | None, work: Callable[[], str]) -> str | None:
@@ -188,18 +200,19 @@ class _BatchExecution:
         self._running = 0
         self._slots = 0
         self._words: list[str] = []
-        self._changed = threading.Condition()
+        #: wakes the message when its last slot has ended
+        self._ended = Waiter()
 
     def carry_out(self) -> str:
         """Carry out all members; returns the number of each result."""
         slots, permits = _of_process(), concurrency.of_process()
-        over = False
-        while not over:
+        while True:
             self._take_slots(slots, max(1, permits.slots // SHARE))
-            with self._changed:
-                self._changed.wait_for(lambda: self._is_over() or not self._slots, INTERVAL)
-                over = self._is_over()
-            if not over and permits.any_long() and (self._slots or permits.refusing):
+            if self._slots:
+                self._ended.acquire(timeout=INTERVAL)
+            if not (self._left or self._running):
+                break
+            if permits.any_long() and (self._slots or permits.refusing):
                 self._return_rest()
         words = self._words
         return ", ".join(f"{words.count(word)} {word}" for word in sorted(set(words)))
@@ -213,36 +226,32 @@ class _BatchExecution:
         taken = sum(slots.take() for _ in range(wanted))
         if wanted > 0 and not (taken or self._slots):
             taken = int(slots.take(wait=INTERVAL))
-        with self._changed:
-            self._slots += taken
+        self._slots += taken
         for _ in range(taken):
-            slots.threads.submit(self._work_in_slot, slots)
+            loop.of_process().spawn(functools.partial(self._work_in_slot, slots))
 
     def _return_rest(self) -> None:
         """Return the members that have not begun to their queue."""
-        with self._changed:
-            rest = list(self._left)
-            self._left.clear()
+        rest = list(self._left)
+        self._left.clear()
         self._requeue(rest, self._batch.queue, "put back")
-
-    def _is_over(self) -> bool:
-        return not (self._left or self._running)
 
     def _work_in_slot(self, slots: _Slots) -> None:
         """Carry out member after member, until a single message waits."""
         try:
-            while (member := self._next()) is not None:
-                self._carry_out(member)
+            while self._left:
+                self._carry_out(self._left.popleft())
                 if slots.wanted:
                     break
         finally:
             slots.release()
-            with self._changed:
-                self._slots -= 1
-                self._changed.notify_all()
+            self._slots -= 1
+            if not self._slots:
+                self._ended.release()
 
     def _carry_out(self, member: requeue.Member) -> None:
         word: str | None = "broken"
+        self._running += 1
         try:
             word = _with_permit(member.permit if self._calls else None, functools.partial(self._work, member.id))
             if word is None:
@@ -251,29 +260,18 @@ class _BatchExecution:
             log.exception("execution of a batch raised an unexpected error", execution_id=member.id)
         finally:
             pace.count_one()
-            with self._changed:
-                self._running -= 1
-                self._words += [word] if word else []
-                self._changed.notify_all()
-
-    def _next(self) -> requeue.Member | None:
-        with self._changed:
-            if not self._left:
-                return None
-            self._running += 1
-            return self._left.popleft()
+            self._running -= 1
+            self._words += [word] if word else []
 
     def _without_room(self) -> list[requeue.Member]:
         """Take out the members that would get no permit either."""
-        with self._changed:
-            refused = [member for member in self._left if not concurrency.of_process().has_room(member.permit)]
-            for member in refused:
-                self._left.remove(member)
-            return refused
+        refused = [member for member in self._left if not concurrency.of_process().has_room(member.permit)]
+        for member in refused:
+            self._left.remove(member)
+        return refused
 
     def _requeue(self, members: Sequence[requeue.Member], queue: str, word: str) -> None:
         if not members:
             return
+        self._words += [word] * len(members)
         requeue.publish(self._batch, members, queue)
-        with self._changed:
-            self._words += [word] * len(members)

@@ -30,6 +30,7 @@ from redis.exceptions import RedisError
 from config import logs
 from config.errors import Unavailable
 from config.types import Json
+from event_loop import loop
 from gateway import circuits, current
 from gateway.configuration import generation
 from gateway.current import InForce, Stop
@@ -68,7 +69,7 @@ class Follower(threading.Thread):
         self._checks_in = checks_in
         #: unlike any other, even where containers share the name of their host
         self.process = f"{role}@{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-        self._one = threading.Lock()
+        self._begins, self._one = threading.Lock(), threading.Lock()
         self._ended = threading.Event()
         self._database_at = self._breakers_at = self._looked_from = float("-inf")
         self._news: PubSub | None = None
@@ -110,7 +111,9 @@ class Follower(threading.Thread):
         Raises:
             Unavailable: the database cannot be asked, or this process cannot use the configuration.
         """
-        came = current.now()
+        loop.offload(self._look, current.now())
+
+    def _look(self, came: float) -> None:
         with self._one:
             if self._looked_from >= came:
                 return
@@ -130,7 +133,7 @@ class Follower(threading.Thread):
         Raises:
             Unavailable: as ``look``.
         """
-        with self._one:
+        with self._begins:
             if not self._ended.is_set() and self.ident is None:
                 self.start()
         current.follow(self.look)

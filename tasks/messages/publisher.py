@@ -21,6 +21,7 @@ from config.errors import Unavailable
 from store.engine import db
 from store.executions import recovery
 from tasks.messages import canvas
+from tasks.messages.current import off_loop
 from tasks.messages.model import Canvas
 
 #: after a failure the thread leaves the broker alone for this long, seconds
@@ -124,7 +125,9 @@ def publish(canvases: Sequence[Canvas], *, countdown: float | None = None) -> li
 
     Returns the ids that the broker did not take, left to tick.
     """
-    missed = canvas.publish(canvases, countdown=countdown)
+    if not canvases:
+        return []
+    missed = off_loop(canvas.publish, canvases, countdown=countdown)
     if missed:
         republish_later(missed)
     return missed

@@ -14,6 +14,7 @@ from celery import Task
 
 from tasks.messages import publisher
 from tasks.messages.canvas import BrokerDown
+from tasks.messages.current import off_loop
 from tasks.messages.model import Batch, TaskMessage
 
 #: task of a batch → task of one member in a message of its own
@@ -82,7 +83,7 @@ def requeue(task: Task, queue: str) -> None:
     try:
         shown = _kept(request)
         again = task.signature_from_request(request, queue=queue, immutable=True, **shown)
-        again.apply_async(retry=False, add_to_parent=False)
+        off_loop(again.apply_async, retry=False, add_to_parent=False)
     except BrokerDown:
         publisher.republish_later([str(execution_id) for execution_id in request.args])
     request.chain = request.chord = None
@@ -96,7 +97,7 @@ def again_after(task: Task, pause: float) -> Exception:
     The new message keeps what Flower shows, and with it the action for which it asks for a permit.
     """
     shown = _kept(task.request)
-    retry: Exception = task.retry(countdown=pause, retry=False, throw=False, **shown)
+    retry: Exception = off_loop(task.retry, countdown=pause, retry=False, throw=False, **shown)
     return retry
 
 

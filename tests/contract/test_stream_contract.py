@@ -6,11 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from api.stream import follow
+from api.stream import follow, missed
 from config.settings import settings
+from store.engine import db
+from store.gateway import events
+from tasks.clock.duty import TimeSlice
+from tasks.clock.gateway import timeouts
 from tests.support import dispatching
 from tests.support.api import Door, assert_problem
+from tests.support.driven import drive
 from tests.support.sse import listen
 
 pytestmark = pytest.mark.usefixtures("redis_server")
@@ -48,6 +54,20 @@ PARAMETERS = {"namespace", "action_type", "outcome", "event_type"}
 OUTCOMES_SAID = pytest.mark.documented("POST /v1/dispatch", 200, "=executed =deduplicated =throttled =rerouted")
 OUTCOMES = ("executed", "suppressed", "failed", "throttled", "rerouted", "deduplicated")
 TYPES = ("action_dispatched", "group_flushed", "timeout", "chain_advanced", "approval_required")
+MACHINES = """\
+state_machines:
+  - name: alert
+    initial_state: open
+    states: [open, firing, stale]
+    transitions: [{from: open, to: firing}]
+    timeouts: [{state: firing, after_seconds: 60, transition_to: stale}]
+"""
+MOVING = """\
+  - {name: move, condition: {field: action.action_type, eq: alert},
+     action: {type: state_machine, state_machine: alert}}
+"""
+#: both forms of the stream
+FORMS = pytest.mark.parametrize("prefix", ["/v1", "/compat/v1"])
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
@@ -66,7 +86,7 @@ def send(door: Door, key: str, **more: Any) -> Any:
     return door.call("POST", "/v1/dispatch", key, json={**ACTION, **more})
 
 
-@pytest.mark.parametrize("prefix", ["/v1", "/compat/v1"])
+@FORMS
 def test_an_event_has_the_documented_form(door: Door, key: str, prefix: str) -> None:
     """Its id is in the field and in the data, its type too; bodies are null and headers empty."""
     with listen(door, key, f"{prefix}/stream") as stream:
@@ -113,6 +133,58 @@ def test_each_type_of_event_is_sent(door: Door, key: str) -> None:
     assert asked["approval_id"].startswith("apr-")
     assert (flushed["group_id"], flushed["event_count"]) == (group["group_id"], 1)
     assert not [event for event in events if "secret" in event.data or "http" in event.data.replace("http_", "")]
+
+
+@FORMS
+def test_a_time_out_is_sent(door: Door, key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, prefix: str) -> None:
+    """``timeout``, with its own members and those of every event that it has, once the stay in a state is over."""
+    dispatching.put_in_force(monkeypatch, tmp_path, providers=PROVIDERS, rules=RULES + MOVING, state_machines=MACHINES)
+    assert send(door, key, action_type="alert", fingerprint="disk", status="firing").json["outcome"] == "state_changed"
+    with listen(door, key, f"{prefix}/stream?event_type=timeout") as stream:
+        with db.write() as connection:
+            connection.execute(sa.update(events.events).values(timeout_at=1))
+        assert timeouts.move_late(TimeSlice()) == 1
+        [event] = stream.wait(1)
+    assert (event.type, event.last_id) == ("timeout", event.json["id"])
+    expected = {"type": "timeout", "namespace": "alerts", "tenant": "acme", "action_type": "alert"}
+    expected |= {"fingerprint": "disk", "state_machine": "alert", "previous_state": "firing", "new_state": "stale"}
+    assert {name: event.json[name] for name in expected} == expected
+    assert event.json.keys() == expected.keys() | {"id", "timestamp"}
+
+
+@FORMS
+def test_the_end_of_a_step_of_a_chain_is_sent(
+    door: Door, key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, prefix: str
+) -> None:
+    """``chain_advanced``, with the chain, its execution and the step, behind what the step has done."""
+    dispatching.put_in_force(monkeypatch, tmp_path, **dispatching.CHAINED)
+    with listen(door, key, f"{prefix}/stream") as stream:
+        chain_id = send(door, key, provider="drill", payload={"chain": True}).json["chain_id"]
+        assert drive(chain_id) == "completed"
+        sent = stream.wait(3)
+    assert [event.type for event in sent] == ["action_dispatched", "action_dispatched", "chain_advanced"]
+    event = sent[-1]
+    assert event.last_id == event.json["id"]
+    expected = {"type": "chain_advanced", "namespace": "alerts", "tenant": "acme"}
+    expected |= {"chain_id": chain_id, "chain": "one", "step": "look", "status": "completed"}
+    assert {name: event.json[name] for name in expected} == expected
+
+
+@FORMS
+def test_who_missed_too_much_is_told_how_much(
+    door: Door, key: str, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    """``lagged`` comes first, with a number and no id of its own; then the newest of what was missed."""
+    with listen(door, key, f"{prefix}/stream") as stream:
+        send(door, key, id="first")
+        stream.wait(1)
+    for number in range(5):
+        send(door, key, id=f"missed-{number}")
+    monkeypatch.setattr(missed, "MOST", 2)
+    with listen(door, key, f"{prefix}/stream", last_id=stream.last_id) as again:
+        lagged, *others = again.wait(3)
+    assert (lagged.type, lagged.json, lagged.last_id) == ("lagged", {"skipped": 3}, stream.last_id)
+    assert [event.json["action_id"] for event in others] == ["missed-3", "missed-4"]
 
 
 @pytest.mark.parametrize("prefix", [pytest.param("/v1", marks=OUTCOMES_SAID), "/compat/v1"])

@@ -20,6 +20,7 @@ PACKAGES = (
     "api",
     "cacao",
     "config",
+    "event_loop",
     "expressions",
     "gateway",
     "launcher",

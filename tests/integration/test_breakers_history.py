@@ -6,7 +6,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +19,9 @@ from config.settings import settings
 from store import audit
 from store.engine import db
 from store.gateway import breakers
-from tests.support import dispatching
+from tests.support import dispatching, forked
 from tests.support.api import Door
-from tests.support.processes import ROOT, clean_environment, stop
+from tests.support.processes import stop
 from tests.support.services import RedisServer
 from tests.support.sink import Sink
 from tests.support.waiting import eventually
@@ -66,7 +65,7 @@ class Note(NamedTuple):
 class Probers(NamedTuple):
     """The processes, and what they have noted."""
 
-    processes: list[subprocess.Popen[bytes]]
+    processes: list[forked.Child]
     book: Path
 
     def notes(self) -> list[Note]:
@@ -86,20 +85,14 @@ def probing(provider: str, directory: Path) -> Iterator[Probers]:
     Two on SQLite, where they write one after the other and cost as much in the default suite as may be; four in the
     gate, on PostgreSQL.
     """
-    names = ("TOCSIN_ENV", "TOCSIN_VAR_DIR", "TOCSIN_REDIS_URL", "TOCSIN_DATABASE_URL")
-    environment = clean_environment(
-        TOCSIN_EGRESS_ALLOW="127.0.0.0/8",
-        **{name: os.environ[name] for name in names},  # noqa: TID251
-    )
     book = directory / "book"
     book.touch()
     children = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.support.prober", f"prober-{number}", provider, str(book)],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        forked.start(
+            "tests.support.prober",
+            *(f"prober-{number}", provider, str(book)),
+            output=subprocess.DEVNULL,
+            TOCSIN_EGRESS_ALLOW="127.0.0.0/8",
         )
         for number in range(4 if db.engine().dialect.name == "postgresql" else 2)
     ]

@@ -35,14 +35,6 @@ OTHERS = (
 )
 
 
-#: the worst of each kind; the others are for the marker ``wide``
-WORST = (
-    *("template_indexes", "template_refused", "template_comments", "condition_long", "condition_matches"),
-    *("steps_empty_lists", "steps_branch_steps", "steps_numbers", "parameters_texts", "unknown_members"),
-    *("yaml_flow_lists", "cacao_steps", "cacao_commands"),
-)
-
-
 @pytest.fixture(autouse=True, scope="module")
 def no_processes_left() -> Iterator[None]:
     """The offload processes end with the tests."""
@@ -68,13 +60,6 @@ def loop_time(door: Door, route: tuple[str, str], body: bytes, kind: str) -> flo
         assert door.call(*route, data=body, headers={"Content-Type": kind}).status_code < 500
 
     return seconds(work, MOST)
-
-
-@pytest.mark.parametrize("family", [one for one in FAMILIES if one.name in WORST], ids=lambda family: family.name)
-@pytest.mark.gate
-def test_the_largest_bodies_do_not_keep_the_loop(stocked: Door, family: Family) -> None:
-    """A viewer may have anything checked; 1 MiB of the worst takes no longer of the loop than a large plain body."""
-    assert loop_time(stocked, ROUTES[0], family.make(LARGEST), family.kind) <= MOST
 
 
 @pytest.mark.parametrize("route", OTHERS[2:])

@@ -2,12 +2,14 @@
 
 import contextlib
 import datetime as dt
+import functools
 import gzip
 import http.server
 import json
 import os
 import socket
 import ssl
+import sys
 import threading
 import time
 import zlib
@@ -18,8 +20,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from config.settings import settings
+from event_loop import loop
 from providers.base import Abandoned, Call, ProviderError, TimedOut
-from providers.egress import client, curl
+from providers.egress import client, curl, transfers
 from providers.egress.client import Request, send
 
 
@@ -123,9 +126,16 @@ def running(server):
         server.server_close()
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch, tmp_path):
-    """A fresh pool, and settings that allow this machine; the test may change both."""
+@pytest.fixture(autouse=True, params=["thread", "event loop"])
+def environment(request, monkeypatch, tmp_path):
+    """A fresh pool, and settings that allow this machine; the test may change both.
+
+    Every request is made by a thread, and by a greenlet of the event loop as in a worker.
+    """
+    if request.param == "event loop":
+        on_loop = lambda *given: loop.call(functools.partial(client.send, *given))  # noqa: E731
+        monkeypatch.setattr(sys.modules[__name__], "send", on_loop)
+        monkeypatch.setattr(transfers, "_here", None)
     monkeypatch.setenv("TOCSIN_ENV", "development")
     monkeypatch.setenv("TOCSIN_VAR_DIR", str(tmp_path))
     monkeypatch.setenv("TOCSIN_EGRESS_ALLOW", "127.0.0.0/8,::1/128")

@@ -8,9 +8,7 @@ every move that is to be told has one.
 import contextlib
 import itertools
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -26,9 +24,8 @@ from store.gateway import events
 from tasks.clock.duty import TimeSlice
 from tasks.clock.gateway import timeouts
 from tasks.control import moves
-from tests.support import force, mover
+from tests.support import force, forked, mover
 from tests.support.api import Door
-from tests.support.processes import ROOT, clean_environment
 
 ALERT = machines.read("alert", machines.stored(mover.MACHINE))
 
@@ -41,15 +38,12 @@ def revision(database: str) -> Iterator[str]:
         yield force.provider(mover.SENT, kind="mock")
 
 
-def child(number: int, revision: str) -> subprocess.Popen[str]:
+def child(number: int, revision: str) -> forked.Child:
     """A mover on this test's database."""
-    names = ("TOCSIN_ENV", "TOCSIN_VAR_DIR", "TOCSIN_REDIS_URL", "TOCSIN_DATABASE_URL")
-    environment = clean_environment(**{name: os.environ[name] for name in names})  # noqa: TID251
-    command = [sys.executable, "-m", "tests.support.mover", f"child-{number}", revision]
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    return forked.start("tests.support.mover", f"child-{number}", revision, output=subprocess.PIPE)
 
 
-def kill(*children: subprocess.Popen[str]) -> None:
+def kill(*children: forked.Child) -> None:
     for process in children:
         assert process.poll() is None, "a mover has ended early"
         process.kill()
@@ -58,7 +52,7 @@ def kill(*children: subprocess.Popen[str]) -> None:
         process.stdout.close()
 
 
-def begun(process: subprocess.Popen[str]) -> None:
+def begun(process: forked.Child) -> None:
     assert process.stdout is not None
     assert any(line.startswith("child-") for line in process.stdout), "it has ended early"
 

@@ -5,10 +5,8 @@ Afterwards the rows say whether any rule has let through more than it may.
 """
 
 import itertools
-import os
 import signal
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -22,9 +20,8 @@ from store import redis as redis_store
 from store.engine import db
 from store.executions import transitions
 from store.gateway import dedup, payloads, throttles
-from tests.support import contender, force
+from tests.support import contender, force, forked
 from tests.support.api import Door
-from tests.support.processes import ROOT, clean_environment
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
 
@@ -41,20 +38,18 @@ def actions(first_database: str) -> Iterator[list[str]]:
         yield [sent] + [door.create(id=f"act-{name}", parameters=[{"name": "host"}])["id"] for name in NAMES]
 
 
-def child(number: int, actions: list[str]) -> subprocess.Popen[str]:
+def child(number: int, actions: list[str]) -> forked.Child:
     """A contender on this test's database, once it has accepted a hundred triggers."""
-    names = ("TOCSIN_ENV", "TOCSIN_VAR_DIR", "TOCSIN_REDIS_URL", "TOCSIN_DATABASE_URL")
-    environment = clean_environment(PGAPPNAME=CHILD, **{name: os.environ[name] for name in names})  # noqa: TID251
-    command = [sys.executable, "-m", "tests.support.contender", f"child-{number}", *actions]
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    words = (f"child-{number}", *actions)
+    return forked.start("tests.support.contender", *words, output=subprocess.PIPE, PGAPPNAME=CHILD)
 
 
-def begun(process: subprocess.Popen[str]) -> None:
+def begun(process: forked.Child) -> None:
     """Wait until it has accepted a hundred triggers; log lines may come before that."""
     assert any(line.startswith("child-") for line in process.stdout), "it has ended early"
 
 
-def kill(*children: subprocess.Popen[str]) -> None:
+def kill(*children: forked.Child) -> None:
     ended = [process for process in children if process.poll() is not None]
     for process in children:
         process.send_signal(signal.SIGKILL)

@@ -5,9 +5,6 @@ the middle. Afterwards every dispatch that was answered is a member once, and ev
 """
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,8 +21,7 @@ from store.gateway import groups, payloads
 from tasks.clock.duty import TimeSlice
 from tasks.clock.gateway import group_flushes
 from tests.integration.test_gate_history import CHILD, settle
-from tests.support import force, gatherer
-from tests.support.processes import ROOT, clean_environment
+from tests.support import force, forked, gatherer
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
 
@@ -39,13 +35,10 @@ def revision(database: str) -> Iterator[str]:
         yield found
 
 
-def child(number: int, revision: str, folder: Path) -> subprocess.Popen[bytes]:
+def child(number: int, revision: str, folder: Path) -> forked.Child:
     """A process that gathers on this test's database; what it is answered goes to a file."""
-    names = ("TOCSIN_ENV", "TOCSIN_VAR_DIR", "TOCSIN_REDIS_URL", "TOCSIN_DATABASE_URL")
-    environment = clean_environment(PGAPPNAME=CHILD, **{name: os.environ[name] for name in names})  # noqa: TID251
-    command = [sys.executable, "-m", "tests.support.gatherer", f"child{number}", revision]
-    with (folder / f"child{number}").open("wb") as out:
-        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out)
+    word = f"child{number}"
+    return forked.start("tests.support.gatherer", word, revision, output=folder / word, PGAPPNAME=CHILD)
 
 
 def answered(folder: Path) -> list[list[str]]:
@@ -55,7 +48,7 @@ def answered(folder: Path) -> list[list[str]]:
     return [words for words in found if len(words) == 3 and words[1].startswith("grp-")]
 
 
-def kill(*children: subprocess.Popen[bytes]) -> None:
+def kill(*children: forked.Child) -> None:
     ended = [process for process in children if process.poll() is not None]
     for process in children:
         process.kill()

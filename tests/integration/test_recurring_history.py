@@ -6,9 +6,6 @@ time, some of them killed in the middle, bring each time once; so do two whose c
 
 import itertools
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -26,10 +23,9 @@ from store.recurring import firings, schedules
 from tasks.clock.duty import TimeSlice
 from tasks.clock.gateway import recurring
 from tests.integration.test_gate_history import CHILD, settle
-from tests.support import firer, force
+from tests.support import firer, force, forked
 from tests.support.api import Door
 from tests.support.force import rule
-from tests.support.processes import ROOT, clean_environment
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
 
@@ -137,12 +133,9 @@ def revision(database: str) -> Iterator[str]:
         yield found
 
 
-def child(revision: str) -> subprocess.Popen[bytes]:
+def child(revision: str) -> forked.Child:
     """A process that fires on this test's database."""
-    names = ("TOCSIN_ENV", "TOCSIN_VAR_DIR", "TOCSIN_REDIS_URL", "TOCSIN_DATABASE_URL")
-    environment = clean_environment(PGAPPNAME=CHILD, **{name: os.environ[name] for name in names})  # noqa: TID251
-    command = [sys.executable, "-m", "tests.support.firer", revision]
-    return subprocess.Popen(command, cwd=ROOT, env=environment)
+    return forked.start("tests.support.firer", revision, PGAPPNAME=CHILD)
 
 
 @pytest.mark.gate

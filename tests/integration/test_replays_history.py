@@ -1,10 +1,7 @@
 """Each record is replayed once, whatever processes replay it at the same time and whichever of them are killed."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,10 +18,9 @@ from store.executions import transitions
 from tasks.intake.dispatches import accept
 from tasks.intake.dispatches.rows import Asked
 from tests.integration.test_gate_history import CHILD, settle
-from tests.support import force, replayer
+from tests.support import force, forked, replayer
 from tests.support.api import Door, carry_out
 from tests.support.force import rule
-from tests.support.processes import ROOT, clean_environment
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
 
@@ -51,16 +47,13 @@ def records(first_database: str, redis_server: RedisServer) -> Iterator[tuple[st
             yield revision, {row.subject: row.id for row in found}
 
 
-def child(number: int, revision: str, ids: list[int], folder: Path) -> subprocess.Popen[bytes]:
+def child(number: int, revision: str, ids: list[int], folder: Path) -> forked.Child:
     """A process that replays on this test's database; what it has made goes to a file."""
-    names = ("TOCSIN_ENV", "TOCSIN_VAR_DIR", "TOCSIN_REDIS_URL", "TOCSIN_DATABASE_URL")
-    environment = clean_environment(PGAPPNAME=CHILD, **{name: os.environ[name] for name in names})  # noqa: TID251
-    command = [sys.executable, "-m", "tests.support.replayer", f"child{number}", revision, *map(str, ids)]
-    with (folder / f"child{number}").open("wb") as out:
-        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out)
+    words = (f"child{number}", revision, *map(str, ids))
+    return forked.start("tests.support.replayer", *words, output=folder / words[0], PGAPPNAME=CHILD)
 
 
-def kill(*children: subprocess.Popen[bytes]) -> None:
+def kill(*children: forked.Child) -> None:
     ended = [process.pid for process in children if process.poll() is not None]
     for process in children:
         process.send_signal(signal.SIGKILL)

@@ -1,8 +1,6 @@
 """What comes of what a silence keeps back: let go in order, summed up; and reminders, windows and previews."""
 
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +20,9 @@ from tasks.clock.duty import TimeSlice
 from tasks.clock.gateway import silences as duty
 from tasks.control import silences as control
 from tests.integration.test_gate_steps import Bench
-from tests.support import dispatching
+from tests.support import dispatching, forked
 from tests.support.api import Door, assert_problem
 from tests.support.dispatching import body, send
-from tests.support.processes import ROOT, clean_environment
 
 PROVIDERS = "providers:\n  drill: {kind: mock, behaviour: answer, answer: {seen: true}}\n"
 WARNINGS = [{"name": "severity", "op": "=", "value": "warning"}]
@@ -61,6 +58,14 @@ def dispatches(**where: Any) -> list[Any]:
     with db.read() as connection:
         found = connection.execute(table.select().where(table.c.kind == "dispatch").order_by(table.c.id)).all()
     return [row for row in found if all(getattr(row, name) == value for name, value in where.items())]
+
+
+def held() -> int:
+    """How many dispatches wait."""
+    table = transitions.executions
+    waits = sa.and_(table.c.kind == "dispatch", table.c.status == Status.WAITING)
+    with db.read() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(table).where(waits)).scalar_one()
 
 
 def row_of(silence_id: str) -> Any:
@@ -249,24 +254,16 @@ def test_each_goes_out_once_and_in_order_whatever_is_killed(door: Door) -> None:
     assert all(one["held"] for one in kept)
     door.call("DELETE", f"/v1/silences/{made['id']}")
     chance, waiting, deadline = random.Random(16), 300, time.monotonic() + 200
-    own = {
-        "TOCSIN_ENV": "development",
-        "TOCSIN_VAR_DIR": str(settings().var_dir),
-        "TOCSIN_DATABASE_URL": settings().database_url,
-        "TOCSIN_REDIS_URL": settings().redis_url,
-        "TOCSIN_SECRET_KEY": settings().secret_key,
-    }
     while waiting and time.monotonic() < deadline:
-        control_worker = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.releaser"], cwd=ROOT, env=clean_environment(**own)
-        )
+        releaser = forked.start("tests.support.releaser", TOCSIN_SECRET_KEY=settings().secret_key)
         until, before = time.monotonic() + 60, waiting
         while waiting == before and time.monotonic() < until:  # it starts, and lets some go
-            waiting = len(dispatches(status=Status.WAITING))
+            time.sleep(0.002)
+            waiting = held()
         time.sleep(chance.uniform(0, 0.02))
-        control_worker.kill()
-        control_worker.wait()
-        waiting = len(dispatches(status=Status.WAITING))
+        releaser.kill()
+        releaser.wait()
+        waiting = held()
     ids = [one.id for one in dispatches()]
     with db.read() as connection:
         let_go = connection.scalars(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from celery import Task
 
+from event_loop.waiting import Event, sleep
 from store import access
 from store.access import Caller
 from store.engine import db
@@ -142,7 +143,7 @@ def test_members_of_a_batch_are_independent(
 
 def test_members_that_have_not_begun_return_to_their_queue(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a call takes long, the members after it return in a message of their own; only the call is waited for."""
-    answered, begun = threading.Event(), []
+    answered, begun = Event(), []
 
     def waiting(execution_id: str, *_: Any) -> Ending:
         begun.append(execution_id)
@@ -210,7 +211,7 @@ def test_a_worker_carries_out_no_more_than_it_has_slots(redis: RedisServer, monk
         with lock:
             running += 1
             most = max(most, running)
-        threading.Event().wait(0.005)
+        sleep(0.005)
         with lock:
             running -= 1
             done.append(execution_id)
@@ -248,7 +249,8 @@ def test_batches_make_way_for_single_messages(redis: RedisServer, monkeypatch: p
     def until_it_waits(execution_id: str, *_: Any) -> Ending:
         first.set()
         if execution_id == "exec-0":
-            eventually(lambda: slots._of_process().wanted, 10, "the other message waits for the slot")
+            while not slots._of_process().wanted:  # on the loop a test waits as everything there does
+                sleep(0.01)
         done.append(execution_id)
         return Ending("completed")
 

@@ -122,7 +122,3 @@ def main(word: str, sent: str, *actions: str) -> None:
     for _ in range(THREADS):
         threading.Thread(target=_work, args=(list(actions), accepted, word), daemon=True).start()
     threading.Event().wait()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -12,7 +12,8 @@ import time
 from typing import Any
 
 from config.settings import settings
-from tests.support.processes import ROOT, clean_environment, stop
+from tests.support import forked
+from tests.support.processes import stop
 
 #: the tenant, provider and type that are asked about
 KEY = ("dispatch", "n", "acme", "mail", "t")
@@ -29,14 +30,8 @@ class Decider:
             "TOCSIN_REDIS_URL": settings().redis_url,
             "TOCSIN_SECRET_KEY": settings().secret_key,
         }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.deciders"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            env=clean_environment(**{**own, **more}),
-            text=True,
-        )
+        given = {**own, **more}
+        self._process = forked.start("tests.support.deciders", takes_input=True, output=subprocess.PIPE, **given)
         self.pid = self._process.pid
 
     def ask(self) -> dict[str, Any]:
@@ -70,12 +65,11 @@ class Decider:
         """End it hard."""
         self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            pipe.close()
+        self._process.close()
 
 
-def _main() -> None:
+def main() -> None:
+    """Answer until the input ends."""
     from config.errors import Unavailable
     from gateway import current
     from tasks.generations import follow
@@ -98,7 +92,3 @@ def _main() -> None:
             }
         sys.stdout.write(json.dumps(shown) + "\n")
         sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    _main()

@@ -1,6 +1,5 @@
 """A process for tests to kill: it fires what is due, again and again."""
 
-import sys
 import time
 
 from gateway import current
@@ -13,13 +12,10 @@ from tasks.clock.gateway import recurring
 SENT = "drill"
 
 
-def _main(revision: str) -> None:
+def main(revision: str) -> None:
+    """Work until the end."""
     recurring.BATCH = 20  # so that many transactions can be interrupted
     current.put(InForce(1, EMPTY, revisions={SENT: revision}))
     while True:
         recurring.fire_due(TimeSlice())
         time.sleep(0.01)
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1])

@@ -75,7 +75,3 @@ def main(word: str, revision: str) -> None:
         threading.Thread(target=_send, args=(number, word), daemon=True).start()
     threading.Thread(target=_flush, daemon=True).start()
     threading.Event().wait()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -7,7 +7,6 @@ are contended for at the same time. It says a line once it has made two hundred 
 
 import itertools
 import random
-import sys
 import threading
 
 from config.errors import CallerError, Unavailable
@@ -98,7 +97,3 @@ def main(word: str, revision: str) -> None:
     for _ in range(THREADS):
         threading.Thread(target=_work, args=(done, word), daemon=True).start()
     threading.Event().wait()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -1,14 +1,14 @@
 """Finds code that takes a connection while it holds one.
 
 Each use of the database has one connection of a pool. Where every connection is held by a thread that waits for a
-second one, none goes on until the patience of all of them is over: so a thread that holds a connection takes no other.
-What a test itself holds does not count.
+second one, none goes on until the patience of all of them is over: so a thread or greenlet that holds a connection
+takes no other. What a test itself holds does not count.
 """
 
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import pytest
 
@@ -35,19 +35,19 @@ def _user() -> str:
 @contextmanager
 def none_nested(patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The places that took a connection inside another, as ``place inside place``."""
-    mine, found = threading.local(), list[str]()
+    mine, found = ContextVar[tuple[str, ...]]("mine", default=()), list[str]()  # each greenlet has its own too
     take, give_back = ConnectionPool.take, ConnectionPool.give_back
 
     def taken(pool: ConnectionPool) -> PooledConnection:
-        user, held = _user(), getattr(mine, "held", [])
+        user, held = _user(), mine.get()
         if held and not held[-1].startswith("tests/"):
             found.append(f"{user} inside {held[-1]}")
         pooled = take(pool)
-        mine.held = [*held, user]
+        mine.set((*held, user))
         return pooled
 
     def given_back(pool: ConnectionPool, pooled: PooledConnection, *, sound: bool = True) -> None:
-        mine.held = getattr(mine, "held", [])[:-1]
+        mine.set(mine.get()[:-1])
         give_back(pool, pooled, sound=sound)
 
     patch.setattr(ConnectionPool, "take", taken)

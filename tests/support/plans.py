@@ -35,7 +35,7 @@ _FEW = re.compile(
     r"|ix_executions_(due_at|sealed)\b|ix_approvals_pending\b"
 )
 #: rows that PostgreSQL may expect to sort
-MOST_SORTED = 5_000
+MOST_SORTED = 1_500
 
 
 class Statement(NamedTuple):

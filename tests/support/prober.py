@@ -4,7 +4,6 @@
 notes each dispatch: its id, when it was begun (``time.monotonic``), how it has ended, and the word.
 """
 
-import sys
 import threading
 import time
 from pathlib import Path
@@ -45,7 +44,3 @@ def main(word: str, provider: str, book: str) -> None:
     for _ in range(THREADS):
         threading.Thread(target=_work, args=(provider, Path(book), word), daemon=True).start()
     threading.Event().wait()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -7,13 +7,10 @@ from tasks.clock.duty import TimeSlice
 from tasks.clock.gateway import silences
 
 
-def _main() -> None:
+def main() -> None:
+    """Work until the end."""
     sweep.BATCH = 20  # so that many transactions can be interrupted
     while True:
         sweep.handle_due(TimeSlice(time.monotonic() + 0.9))
         silences.look_after(TimeSlice())
         time.sleep(0.01)
-
-
-if __name__ == "__main__":
-    _main()

@@ -56,7 +56,3 @@ def main(word: str, revision: str, *ids: str) -> None:
     for number in range(THREADS):
         threading.Thread(target=_replay, args=(number, word, [int(one) for one in ids]), daemon=True).start()
     threading.Event().wait()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

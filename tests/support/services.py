@@ -180,7 +180,8 @@ class PostgresServer:
     def start(self) -> None:
         """Start it on the data it has."""
         options = ["-k", str(self.directory), "-c", "listen_addresses=", "-c", "max_connections=200"]
-        options += ["-c", "fsync=off"]  # no test takes the power away; a killed server loses nothing by it
+        # no test takes the power away; a killed server loses nothing by it
+        options += ["-c", "fsync=off", "-c", "full_page_writes=off"]
         self._process = Process(
             [str(self.binaries / "postgres"), "-D", str(self.data), *options],
             self.directory / "postgres.log",

@@ -21,17 +21,29 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     Acceptance tests mostly wait, the others mostly compute: half of the processes begin with the former, half with the
     latter, so that no processor stands still while they wait.
+
+    In the gate every other process begins with what is on PostgreSQL, and each stays with its kind of database while
+    there is any: for the other kind it would start another product.
     """
     from xdist.scheduler import LoadScopeScheduling
 
     few = "not gate" in config.option.markexpr
+    #: process → whether the acceptance tests that it was given last are on PostgreSQL
+    kinds: dict[Any, bool] = {}
 
     class Files(LoadScopeScheduling):
         def _assign_work_unit(self, node: Any) -> None:
-            waits = self.nodes.index(node) < (len(self.nodes) + 1) // 2
-            fitting = (scope for scope in self.workqueue if ("acceptance" in scope or scope == _TOGETHER) is waits)
-            if first := next(fitting, None):
-                self.workqueue.move_to_end(first, last=False)
+            place = self.nodes.index(node)
+            waits, kind = place < (len(self.nodes) + 1) // 2, kinds.get(node, place % 2 == 1)
+
+            def fits(scope: str) -> tuple[bool, bool]:
+                waiting = "acceptance" in scope or scope == _TOGETHER
+                return waiting is waits, few or not waiting or ("postgresql" in scope) is kind
+
+            first = max(self.workqueue, key=fits)  # of those that fit as well, the first one
+            if "acceptance" in first:
+                kinds[node] = "postgresql" in first
+            self.workqueue.move_to_end(first, last=False)
             super()._assign_work_unit(node)
 
         def _reschedule(self, node: Any) -> None:

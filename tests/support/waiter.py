@@ -14,7 +14,7 @@ import time  # noqa: E402
 import gevent  # noqa: E402
 import psycopg  # noqa: E402
 
-from store.engine.waiting import Connection  # noqa: E402
+from store.engine.watchers import WatchedConnection as Connection  # noqa: E402
 
 LARGE = 3_000_000
 

@@ -72,7 +72,7 @@ class _Watchers:
             one.close()
 
 
-class Connection(psycopg.Connection[Any]):
+class WatchedConnection(psycopg.Connection[Any]):
     """A connection that waits so."""
 
     _watchers: _Watchers | None = None
@@ -97,13 +97,3 @@ class Connection(psycopg.Connection[Any]):
         if watchers is not None:
             watchers.close()
         super().close()
-
-
-def is_wanted() -> bool:
-    """Whether this process is one of greenlets."""
-    return bool(monkey.is_module_patched("select"))
-
-
-def connect(_dialect: Any, _record: Any, given: Any, more: Any) -> Connection:
-    """Connect, as SQLAlchemy asks for it."""
-    return Connection.connect(*given, **more)

@@ -1,0 +1,179 @@
+"""On the event loop of a worker: commits, calls and leases of many executions on one thread."""
+
+import contextlib
+import functools
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from config.settings import settings
+from event_loop import loop, waiting
+from providers.base import Call
+from providers.egress import client
+from providers.egress.client import Request
+from store import audit
+from store.engine import db, group_commit
+from store.executions import leases, transitions
+from store.ids import new_id
+from tasks.attempts.lease import LeaseKeeper
+from tests.support.executions import new_execution
+
+
+def together(works: list[Callable[[], Any]]) -> list[Any]:
+    """What each work returns or raises, all begun in one turn of the loop."""
+    outcomes: list[Any] = [None] * len(works)
+
+    def all_of_them() -> None:
+        left, over = [len(works)], waiting.Event()
+
+        def one(number: int) -> None:
+            try:
+                outcomes[number] = works[number]()
+            except Exception as error:
+                outcomes[number] = error
+            left[0] -= 1
+            if not left[0]:
+                over.set()
+
+        for number in range(len(works)):
+            loop.of_process().spawn(functools.partial(one, number))
+        assert over.wait(60)
+
+    loop.call(all_of_them)
+    return outcomes
+
+
+def note(number: int) -> Callable[[db.Connection], int]:
+    """A change that returns its number."""
+
+    def change(connection: db.Connection) -> int:
+        audit.record(connection, "w", "me", "tested", f"thing-{number}")
+        return number
+
+    return change
+
+
+def broken(connection: db.Connection) -> None:
+    """A change that writes and then raises."""
+    audit.record(connection, "w", "me", "tested", "broken")
+    raise ValueError("no")
+
+
+def events(subject: str) -> int:
+    """How many rows of the audit trail are about this."""
+    with db.read() as connection:
+        return len(audit.of(connection, "w", subject))
+
+
+def test_greenlets_of_one_turn_share_a_transaction(sqlite_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On SQLite all that are ready at once commit in one; each has the result of its own change."""
+    used, real = [], db.write
+
+    def counted(**options: Any) -> Any:
+        used.append(options)
+        return real(**options)
+
+    monkeypatch.setattr(db, "write", counted)
+    changes = [functools.partial(group_commit.commit, note(number)) for number in range(20)]
+    assert together(changes) == list(range(20))
+    assert len(used) == 1
+
+
+@pytest.mark.on_both
+@pytest.mark.parametrize("how", [{}, {"at": "row"}], ids=["apart", "in turn"])
+def test_a_poisoned_change_harms_no_other(database: str, how: dict[str, str]) -> None:
+    """The change that raises leaves nothing behind; all others of its list are committed once."""
+    changes: list[Callable[[], Any]] = [
+        functools.partial(group_commit.commit, broken if number == 7 else note(number), **how) for number in range(40)
+    ]
+    outcomes = together(changes)
+    assert isinstance(outcomes.pop(7), ValueError)
+    assert outcomes == [number for number in range(40) if number != 7]
+    assert [events(f"thing-{number}") for number in range(40)] == [number != 7 for number in range(40)]
+    assert events("broken") == 0
+
+
+@pytest.mark.on_both
+def test_greenlets_and_threads_commit_and_read_beside_each_other(database: str) -> None:
+    """More greenlets than connections, with threads among them: all are served, nobody waits for ever."""
+
+    def read_and_write(number: int) -> int:
+        events(f"thing-{number}")
+        done: int = group_commit.commit(note(number), at="row" if number % 2 else "")
+        return done + events(f"thing-{number}") - 1
+
+    threads = [threading.Thread(target=read_and_write, args=(1000 + number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    assert together([functools.partial(read_and_write, number) for number in range(100)]) == list(range(100))
+    for thread in threads:
+        thread.join(60)
+    assert [events(f"thing-{1000 + number}") for number in range(8)] == [1] * 8
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a server that takes connections and says nothing."""
+    monkeypatch.setenv("TOCSIN_EGRESS_ALLOW", "127.0.0.0/8")
+    settings.cache_clear()
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0), backlog=1000)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+    settings.cache_clear()
+
+
+def test_calls_that_hang_hold_up_nothing(silent: str) -> None:
+    """Four hundred calls wait for a server that says nothing, in no thread; greenlets beside them go on at once."""
+    order: list[str] = []
+    before = threading.active_count()
+
+    def hangs(number: int) -> str:
+        call = Call(execution_id=f"exec-{number}", idempotency_key="", config={}, parameters={}, context={})
+        call.expires_at = time.monotonic() + 3
+        try:
+            client.send(Request("POST", silent, body=b"x"), call)
+        finally:
+            order.append("hung")
+        return "answered"
+
+    def quick() -> int:
+        for _ in range(50):
+            waiting.sleep(0.001)
+        order.append("quick")
+        return threading.active_count()
+
+    outcomes = together([*(functools.partial(hangs, number) for number in range(400)), *[quick] * 20])
+    assert order[:20] == ["quick"] * 20
+    assert {getattr(error, "code", error) for error in outcomes[:400]} == {"timeout"}
+    assert max(outcomes[400:]) <= before + 4  # the loop, its watchdog; none for a call
+
+
+@pytest.mark.on_both
+def test_leases_hold_while_the_loop_stands_still(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A greenlet blocks the thread for twice the length of a lease: no other worker gets the execution."""
+    monkeypatch.setenv("TOCSIN_LEASE_SECONDS", "1")
+    settings.cache_clear()
+    keeper, execution = LeaseKeeper(), new_id("exec")
+    with db.write() as connection:
+        transitions.accept(connection, new_execution(id=execution), publish_again_at=db.now_ms())
+        row = transitions.claim(connection, execution, keeper.owner, keeper.lease_ms)
+    assert row is not None
+    found: list[Any] = []
+
+    def holds() -> None:
+        with keeper.hold(execution, row.attempt, row.timeout_ms, time.monotonic(), repeatable=True) as held:
+            waiting.sleep(0.1)  # the other one blocks meanwhile
+            held.checkpoint()
+            with db.read() as connection:
+                ours = leases.still_held(connection, keeper.owner, [execution])
+            found.append(((execution, row.attempt) in ours, held.aborted()))
+
+    def blocks() -> None:
+        time.sleep(2)
+
+    assert together([holds, blocks]) == [None, None]
+    assert found == [(True, False)]
+    settings.cache_clear()
