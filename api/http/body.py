@@ -160,7 +160,7 @@ def read(req: Request, *, yaml: bool = False, most: int = MAX_BYTES) -> Any:
 
 def _bytes(req: Request, most: int) -> bytes:
     whole = req.environ["wsgi.input"]
-    if type(whole) is BytesIO and req.environ.get("CONTENT_LENGTH", "").isdigit():  # it came with its head
+    if type(whole) is BytesIO and req.environ.get("CONTENT_LENGTH", "").isdecimal():  # it came with its head
         size = len(whole.getbuffer())
         if size < most and int(req.environ["CONTENT_LENGTH"]) == size:
             return whole.read()

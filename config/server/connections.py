@@ -47,6 +47,8 @@ class Connection:
         #: whether the connection exceeds the bound
         self.beyond = False
         self._sock = sock
+        #: sends what the network takes at once; None over TLS, where nothing goes past its library
+        self._send = None if hasattr(sock, "_sslobj") else getattr(getattr(sock, "_sock", None), "send", None)
         self._others = others
         self._request: Any = None
         self._due = math.inf
@@ -124,10 +126,9 @@ class Connection:
     def _send_now(self, data: bytes) -> int:
         """Send what the network takes at once, which is nearly always all; returns how many bytes that is."""
         try:
-            sent: int = self._sock._sock.send(data)  # noqa: SLF001 - gevent's prepares for what does not happen
+            return self._send(data) if self._send is not None else 0  # gevent's prepares for what does not happen
         except BlockingIOError:
             return 0
-        return sent
 
     def is_there(self) -> bool:
         """Whether the client has not closed its side, by a look that takes nothing and waits for nothing."""

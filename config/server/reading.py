@@ -28,8 +28,8 @@ _FINE = bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _ENDS = tuple(b"\r\n" * number for number in range(_MOST_FIELDS + 2))
 #: fields that change how a request is read
 _UNUSUAL = frozenset({"TRANSFER-ENCODING", "EXPECT", "UPGRADE"})
-#: names of fields whose spelling is remembered
-_MOST_NAMES = 500
+#: names of fields whose spelling is remembered, and characters of one
+_MOST_NAMES, _LONGEST_NAME = 500, 64
 
 
 class _Name(NamedTuple):
@@ -50,7 +50,7 @@ def _name(sent: bytes) -> _Name:
         own = upper in ("CONTENT-TYPE", "CONTENT-LENGTH")
         key = upper.replace("-", "_")
         known = _Name(upper, key if own else f"HTTP_{key}", "_" not in upper and upper not in _UNUSUAL)
-        if len(_names) < _MOST_NAMES:
+        if len(_names) < _MOST_NAMES and len(sent) <= _LONGEST_NAME:
             _names[sent] = known
     return known
 
