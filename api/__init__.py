@@ -114,16 +114,8 @@ def create_app() -> Flask:
         SettingsError: the environment does not describe a system that could run.
     """
     redis.refuse_unsound()
-    app = App("api", static_folder=None)
+    app = _bare()
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
-    app.url_map.strict_slashes = False
-    app.url_map.converters["id"] = IdConverter
-    app.url_map.converters["step"] = StepIdConverter
-    app.url_map.converters["dispatch"] = DispatchIdConverter
-    app.url_map.converters["silence"] = SilenceIdConverter
-    app.url_map.converters["path"] = TextConverter
-    app.url_map.converters["slashed"] = SlashedConverter
-    app.url_map.converters["parts"] = PartsConverter
     app.extensions["tocsin.limiter"] = Limiter()
     app.extensions["tocsin.watcher"] = Watcher()
     app.extensions["tocsin.ends"] = Ends()
@@ -143,8 +135,35 @@ def create_app() -> Flask:
     return app
 
 
+def _bare() -> App:
+    """An application that knows how paths are written, and has none."""
+    app = App("api", static_folder=None)
+    app.url_map.strict_slashes = False
+    app.url_map.converters["id"] = IdConverter
+    app.url_map.converters["step"] = StepIdConverter
+    app.url_map.converters["dispatch"] = DispatchIdConverter
+    app.url_map.converters["silence"] = SilenceIdConverter
+    app.url_map.converters["path"] = TextConverter
+    app.url_map.converters["slashed"] = SlashedConverter
+    app.url_map.converters["parts"] = PartsConverter
+    return app
+
+
+def _document() -> bytes:
+    """The OpenAPI document: every family once, under its canonical prefix."""
+    canonical = next(prefix for prefix, name in _PREFIXES.items() if not name)
+    families = [
+        (health.blueprint, None),
+        *((family, canonical) for family in _FAMILIES),
+        *((family, None) for family in _GATEWAY),
+        *((family, "/v1") for family in _BELOW_V1),
+    ]
+    return openapi.render(_bare(), families, BEYOND)
+
+
 def _started() -> None:
     """Begin the work next to the requests; called in each process of the server."""
+    openapi.HERE.begin(_document)
     refusals.watch()
     generations.in_web()
 
@@ -170,27 +189,23 @@ def _drain(app: Flask, seconds: float) -> bool:
 
 
 def _mount(app: Flask) -> None:
-    api = openapi.create(app)
-    api.register_blueprint(health.blueprint)
+    app.register_blueprint(health.blueprint)
     for prefix, name in _PREFIXES.items():
         for family in _FAMILIES:
-            if name:
-                app.register_blueprint(family, url_prefix=prefix, name=name + family.name)
-            else:
-                api.register_blueprint(family, url_prefix=prefix)
+            app.register_blueprint(family, url_prefix=prefix, name=name + family.name)
         app.register_blueprint(openapi.blueprint, url_prefix=prefix, name=name + openapi.blueprint.name)
     for family in _GATEWAY:
-        api.register_blueprint(family)
+        app.register_blueprint(family)
         app.register_blueprint(family, url_prefix="/compat", name=f"compat-{family.name}")
     for family in _BELOW_V1:
-        api.register_blueprint(family, url_prefix="/v1")
+        app.register_blueprint(family, url_prefix="/v1")
         app.register_blueprint(family, url_prefix="/compat/v1", name=f"compat-{family.name}")
     for prefix in ("/v1", "/compat/v1"):
         app.add_url_rule(
             f"{prefix}/approvals/<parts:rest>", f"nowhere {prefix}", approval_links.nowhere, methods=["GET", "POST"]
         )
     app.register_blueprint(openapi.root)
-    openapi.install(app, api, BEYOND)
+    openapi.install(app, _document)
 
 
 def _begin() -> None:

@@ -136,7 +136,8 @@ def post_worker_init(worker: Any) -> None:
             watcher.draining = True
         worker.handle_exit(number, frame)
 
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:

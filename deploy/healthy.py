@@ -40,7 +40,9 @@ def main() -> str:
     if "flower" in words:
         return _asks(os.environ.get("TOCSIN_FLOWER_PORT", "5555"), "/healthcheck")  # noqa: TID251
     if "worker.supervisor" in words:
-        return _workers(words[words.index("worker.supervisor") + 1 :])
+        names = words[words.index("worker.supervisor") + 1 :]
+        ill = [_asks(os.environ.get("TOCSIN_PORT", "8080"), "/health")] if "web" in names else []  # noqa: TID251
+        return "; ".join(filter(None, [*ill, _workers([name for name in names if name != "web"])]))
     return ""
 
 

@@ -111,17 +111,15 @@ def _sign_of_life(name: str, command: str, place: Installation, services: Servic
     Servers answer, workers write their heartbeat to the database.
     """
     sites = {"web": f"{place.url}/health", "flower": f"{place.flower_url}/healthcheck"}
+    signs: list[Callable[[], bool]] = []
     if name in sites:
         port = urlsplit(sites[name]).port or 0
         # another program on that port would receive a key or a password
-        return lambda: is_ours(services[name].pid, port) and is_up(sites[name])
-    supervisor = set(command.partition("worker.supervisor ")[2].split())
-
-    def look() -> bool:
-        found = _heartbeats(services[name].pid)
-        return bool(found) and supervisor <= found
-
-    return look
+        signs.append(lambda: is_ours(services[name].pid, port) and is_up(sites[name]))
+    workers = set(command.partition("worker.supervisor ")[2].split()) - {"web"}
+    if workers:
+        signs.append(lambda: workers <= _heartbeats(services[name].pid))
+    return lambda: all(shows() for shows in signs)
 
 
 def _heartbeats(group: int) -> set[str]:

@@ -7,9 +7,7 @@ Stop: on TERM Celery waits for running work; what has not ended after ``TOCSIN_D
 (``tasks.attempts.drain``), and the process ends hard.
 """
 
-import ctypes
 import os
-import signal
 import threading
 import time
 from typing import Any
@@ -24,9 +22,8 @@ from tasks.attempts import drain
 from tasks.generations import follow
 from tasks.messages import flower_events
 from worker import panel, sandbox_notice
+from worker.forked.forks import end_with_parent
 from worker.heartbeat import Heartbeat
-
-_PR_SET_PDEATHSIG = 1
 
 _heartbeats: dict[str, Heartbeat] = {}
 _notices: dict[str, sandbox_notice.Notice] = {}
@@ -60,14 +57,6 @@ def _configure_logs(**_: Any) -> None:
 def _warm_up(**_: Any) -> None:
     panel.restrict()
     registry.load_all()  # the first execution must not pay for the imports
-
-
-def end_with_parent(**_: Any) -> None:
-    """Make the kernel end this process when its parent is killed.
-
-    The parent's successor starts its own children.
-    """
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _follow(**_: Any) -> None:

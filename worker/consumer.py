@@ -24,6 +24,7 @@ MOST_IDS = 100
 _TEXTS = ("root_id", "parent_id", "group", "eta", "expires", "argsrepr", "kwargsrepr", "origin", "shadow")
 _NO_LIMITS = [None, None]
 _OURS = "tocsin."
+_PROBE = "tocsin.probe"
 
 log = logs.logger(__name__)
 
@@ -98,6 +99,9 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         def take(message: Any) -> None:
             try:
                 why = fault(message)
+                if not why and self._is_probe_at_rest(message):
+                    self._count(message)
+                    return
                 if not why:
                     if state.revoked:
                         state.revoked.purge()  # Celery purges when it adds to them: one may be the last for long
@@ -110,6 +114,19 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
             self._drop(message, why)
 
         return take
+
+    def _is_probe_at_rest(self, message: Any) -> bool:
+        """Whether this is a probe, and no process is there to carry it out (``worker.pool``).
+
+        Nothing is forked for it: that the consumer has it is what a probe is to show.
+        """
+        return message.headers["task"] == _PROBE and bool(getattr(self.pool, "idle", False))
+
+    def _count(self, message: Any) -> None:
+        """Count a message as taken, without a process."""
+        message.ack_log_error(log, self.connection_errors)
+        state.total_count[_PROBE] += 1
+        state.all_total_count[0] += 1
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Drops a message that cannot be decoded; Celery would log its beginning."""

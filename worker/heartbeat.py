@@ -16,6 +16,7 @@ from config.errors import Unavailable
 from event_loop import loop
 from store import worker_processes
 from store.engine import clock, db
+from worker.forked.forks import between_forks
 from worker.watch import Watch
 
 #: seconds between two heartbeats
@@ -43,7 +44,8 @@ class Heartbeat(threading.Thread):
         """
         while not self._ended.is_set():
             started = time.monotonic()
-            self._watch.look(database=self._beat())
+            with between_forks():
+                self._watch.look(database=self._beat())
             self._ended.wait(max(0.1, EVERY - (time.monotonic() - started)))
 
     def stop(self) -> None:

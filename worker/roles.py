@@ -6,7 +6,6 @@ A role is what ``celery -A worker worker -n NAME@%h -Q QUEUES -P POOL -c CONCURR
 built here it spares every worker the command line's own libraries, which are a sixth of its memory.
 """
 
-import ctypes
 import os
 import signal
 import socket
@@ -20,8 +19,7 @@ from config.settings import settings
 from tasks.app import app
 from tasks.messages.routing import with_former
 from worker import scheduler
-
-_PR_SET_NAME = 15
+from worker.forked import forks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +30,7 @@ class Role:
     """
 
     queues: tuple[str, ...]
-    #: ``threads`` for what waits for others; ``prefork`` for what may have to be killed
+    #: ``threads`` for what waits for others; processes for what may have to be killed
     pool: str
     concurrency: Callable[[], int]
     #: what may wait a little leaves the processor to the API and to ``control``
@@ -49,7 +47,9 @@ ROLES = {
     ),
     "slow": Role(queues=("slow",), pool="threads", concurrency=lambda: settings().slow_concurrency),
     "scripts": Role(
-        queues=("quarantine", "scripts"), pool="prefork", concurrency=lambda: settings().scripts_concurrency
+        queues=("quarantine", "scripts"),
+        pool="worker.pool:TaskPool",
+        concurrency=lambda: settings().scripts_concurrency,
     ),
     "control": Role(queues=("control",), pool="threads", concurrency=lambda: 2, nice=0, schedules=True),
 }
@@ -83,7 +83,7 @@ def run(name: str) -> int:
     if role is None:
         raise KeyError(name)
     os.nice(role.nice)
-    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())  # what `ps -o comm` and `top` show
+    forks.call_this_process(name)
     signals.worker_ready.connect(_hang_up)
     if role.schedules:
         scheduler.add_to(app)
@@ -92,6 +92,7 @@ def run(name: str) -> int:
         queues=list(with_former(role.queues)),
         pool=role.pool,
         concurrency=role.concurrency(),
+        quiet=True,  # no banner: it looks at every setting of Celery, which costs 2 MiB of memory that is shared
         without_gossip=True,
         without_mingle=True,
     )

@@ -9,6 +9,7 @@ import threading
 from config import logs
 from providers.sandbox import status
 from store import sandbox_kinds
+from worker.forked.forks import between_forks
 
 #: how often a worker publishes it, seconds
 EVERY = 30.0
@@ -26,13 +27,15 @@ class Notice(threading.Thread):
 
     def run(self) -> None:
         """Find out, log it, and publish it at intervals."""
-        kind, reason = status.ask()
+        with between_forks():
+            kind, reason = status.ask()
         if kind == "none":
             log.warning("scripts cannot run on this machine", sandbox=kind, reason=reason)
         else:
             log.info("scripts run with a memory limit", sandbox=kind)
         while not self._ended.is_set():
-            sandbox_kinds.keep(self._worker, kind)
+            with between_forks():
+                sandbox_kinds.keep(self._worker, kind)
             self._ended.wait(EVERY)
 
     def stop(self) -> None:

@@ -4,7 +4,9 @@ Swagger UI is served from files of our own machine.
 """
 
 import json
-from collections.abc import Mapping
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app
@@ -91,8 +93,58 @@ class Documented(Api):  # type: ignore[misc]
         return from_http(error)
 
 
-def create(app: Flask) -> Documented:
-    """The registry of documented operations of ``app``."""
+class Document:
+    """The OpenAPI document of this process, as it is sent.
+
+    Its library keeps several copies of what every operation says, some 10 MiB. So it is made by a child of the process,
+    which ends with that, and read with the first request for it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bytes = b""
+        #: the process that makes it, and the file with what it has made
+        self._maker: tuple[int, int] | None = None
+
+    def begin(self, render: Callable[[], bytes]) -> None:
+        """Have it made by a child, in a file without a name; the process has one thread yet."""
+        file = os.memfd_create("openapi")
+        pid = os.fork()
+        if pid:
+            self._maker = pid, file
+            return
+        try:
+            os.nice(5)
+            with open(file, "wb") as output:  # noqa: PTH123 - it has no path
+                output.write(render())
+        finally:
+            os._exit(0)
+
+    def get(self, render: Callable[[], bytes]) -> bytes:
+        """The document; made now where no child has made it."""
+        with self._lock:
+            if self._maker is not None:
+                (pid, file), self._maker = self._maker, None
+                os.waitpid(pid, 0)
+                os.lseek(file, 0, os.SEEK_SET)
+                with open(file, "rb") as made:  # noqa: PTH123
+                    self._bytes = made.read()
+            if not self._bytes:
+                self._bytes = render()
+            return self._bytes
+
+
+HERE = Document()
+
+
+def render(
+    app: Flask, families: Iterable[tuple[Blueprint, str | None]], beyond: Mapping[str, Mapping[str, Any]]
+) -> bytes:
+    """The document of these families, each with the prefix of its paths.
+
+    ``app`` knows the converters of the paths, and serves nothing. ``beyond`` has, by the name of a schema, what the
+    library cannot derive of its shape.
+    """
     app.config.update(API_TITLE="Tocsin", API_VERSION=_VERSION, OPENAPI_VERSION="3.1.0")
     info = {"description": _WORDS, "contact": {"name": "The operator of this Tocsin server"}}
     api = Documented(app, spec_kwargs={"info": info, "servers": [{"url": "/"}]})
@@ -101,19 +153,17 @@ def create(app: Flask) -> Documented:
     schemes = api.spec.components
     schemes.security_scheme("bearer", {"type": "http", "scheme": "bearer", "description": _KEY_OR_TOKEN})
     schemes.security_scheme("apiKey", {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": _KEY})
-    return api
-
-
-def install(app: Flask, api: Documented, beyond: Mapping[str, Mapping[str, Any]]) -> None:
-    """Serve the document and the page.
-
-    Call it when every operation is registered. ``beyond`` has, by the name of a schema, what the library cannot derive
-    of its shape.
-    """
+    for family, prefix in families:
+        api.register_blueprint(family, url_prefix=prefix)
     for name, more in beyond.items():
         api.spec.components.schemas[name].update(more)
     tags = [{"name": name, "description": words} for name, words in TAGS.items()]
-    app.extensions["tocsin.openapi"] = json.dumps(api.spec.to_dict() | {"tags": tags})
+    return json.dumps(api.spec.to_dict() | {"tags": tags}).encode()
+
+
+def install(app: Flask, make: Callable[[], bytes]) -> None:
+    """Serve the page, and the document that ``make`` returns."""
+    app.extensions["tocsin.openapi"] = make
     config = {"app_name": "Tocsin API", "validatorUrl": None, "oauth2RedirectUrl": ""}
     app.register_blueprint(get_swaggerui_blueprint(_PAGE, "/api/openapi.json", config=config))
     app.after_request(_guard)
@@ -124,7 +174,7 @@ def install(app: Flask, api: Documented, beyond: Mapping[str, Mapping[str, Any]]
 @public
 def openapi() -> Response:
     """The OpenAPI document."""
-    return Response(current_app.extensions["tocsin.openapi"], content_type="application/json")
+    return Response(HERE.get(current_app.extensions["tocsin.openapi"]), content_type="application/json")
 
 
 @blueprint.get("/")

@@ -77,13 +77,19 @@ class Standing(NamedTuple):
     reset: int
 
 
+class _Storage(RedisStorage):
+    """The library's storage, without the client of another server, which it would import too."""
+
+    DEPENDENCIES = {"redis": RedisStorage.DEPENDENCIES["redis"]}  # noqa: RUF012 - as the library declares it
+
+
 class Limiter:
     """The limiter that counts requests; one per process."""
 
     def __init__(self) -> None:
         self.item = _configured()
         self._refusal = f"This key may ask {self.item}; slow down."
-        self._redis = RedisStorage(
+        self._redis = _Storage(
             settings().redis_url,
             key_prefix="tocsin:rate",
             retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]  # passed on to the client as it is

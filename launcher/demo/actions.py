@@ -12,5 +12,5 @@ sshd[814]: Failed password for oracle from 203.0.113.50 port 4713 ssh2"""
 #: its id, and the name under which it is printed
 SHOWN, NAME = "act-triage-script", "Triage script"
 #: the process of the Procfile that performs it
-SERVED_BY = "workers"
+SERVED_BY = "web"
 TRIGGER: Json = {"target": "web-01", "parameters": {"log": _LOG}}

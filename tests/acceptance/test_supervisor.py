@@ -90,6 +90,9 @@ def test_a_worker_that_ends_is_forked_again(place: Stack, supervisor: Process) -
 
 def test_a_supervisor_that_is_killed_takes_its_workers_along(place: Stack, supervisor: Process) -> None:
     """A killed supervisor leaves no worker and no process of a pool."""
+    script = {"interpreter": "bash", "script": "true"}  # carried out by a process of a pool, which is left behind
+    action = place.api.create_action(type="script", executor="local", config=script)
+    assert place.api.ended(place.api.trigger(action), 30)["status"] == "completed"
     family = descendants([supervisor.pid])
     assert len(family) > len(SUPERVISED) + 1
     os.kill(supervisor.pid, signal.SIGKILL)
@@ -157,6 +160,6 @@ def test_an_unknown_worker_is_refused(place: Stack, tmp_path: Path) -> None:
     refused = ([], ["nobody"], ["steps", "nobody"], ["steps", "steps"])
     supervisor = Process(["python", "-c", _REFUSED.format(names=refused)], tmp_path / "log", env=place.environment)
     assert supervisor.popen.wait(30) == 0
-    known = ", ".join(WORKERS.values())
+    known = ", ".join(("web", *WORKERS.values()))
     usage = f"usage: python -m worker.supervisor NAME...   (of {known}; another of a kind: steps2, steps3)"
     assert supervisor.log.read_text().splitlines() == [line for names in refused for line in (usage, str(names))]

@@ -16,6 +16,7 @@ from sinkclient import Sink
 QUICK = 16
 BODY = '{"id": "{{ id }}", "text": "measured {{ id }}"}'
 PART = '{"id": "{{ id }}", "part": {{ part }}, "of": {{ of }}, "after": {{ after }}, "value": "{{ value }}"}'
+API_ALONE = 'exec gunicorn -c config/gunicorn.py "api:create_app()"'
 RECORD = "SELECT kind, status, count(*) FROM executions WHERE {} GROUP BY kind, status"
 
 
@@ -83,7 +84,6 @@ class Tocsin(Layout):
         self.processes.run(["sh", "-c", self.commands.pop("release")])
         if not self.flower:
             del self.commands["flower"]
-        self.workers = [name for name in self.commands if name not in {"web", "flower"}]
         self.labels = supervised_labels(self.commands)
         self.key = self.processes.run([sys.executable, "-m", "launcher.key", "--tenants", "*"]).strip()
         for name, command in self.commands.items():
@@ -152,11 +152,19 @@ class Tocsin(Layout):
         return sqlite3.connect(f"file:{self.directory / 'tocsin.db'}?mode={mode}", uri=True, timeout=60)
 
     def start_steps(self) -> None:
-        for name in self.workers:
-            self.processes.start(name, self.commands[name])
+        """The workers by themselves, next to the API by itself."""
+        start, supervisor, names = self.commands["web"].partition("worker.supervisor ")
+        workers = " ".join(name for name in names.split() if name != "web")
+        self.processes.start("workers", f"{start}{supervisor}{workers}")
 
     def stop_steps(self) -> None:
-        self.processes.stop(*self.workers, grace=3)
+        """End the workers; the first time that ends the supervisor of all, and the API goes on by itself."""
+        if "workers" in self.processes.running:
+            self.processes.stop("workers", grace=3)
+            return
+        self.processes.stop("web", grace=3)
+        self.processes.start("web", API_ALONE)
+        self.wait_for_web()
 
 
 def part_step(step_id: str, action_id: str, number: int, of: int, *, after: int = 0, value: str = "") -> dict:

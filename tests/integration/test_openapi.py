@@ -1,6 +1,7 @@
 """The documentation: complete, true to the routes, and served without help from outside; health and metrics."""
 
 import json
+import os
 import re
 import resource
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from api.health import Gauge
-from api.http import writes
+from api.http import openapi, writes
 from config.settings import settings
 from store import worker_processes
 from store.engine import db
@@ -321,3 +322,14 @@ def test_metrics_count_in_both_forms(door: Door) -> None:
         assert text.content_type.startswith("text/plain")
         assert 'tocsin_executions{status="pending"} 1.0' in text.text
         assert "tocsin_backlog 1.0" in text.text
+
+
+def test_the_document_is_made_by_a_child() -> None:
+    """It is read from what the child has made; where that has made nothing, or none was begun, it is made here."""
+    made, failing, unbegun = openapi.Document(), openapi.Document(), openapi.Document()
+    made.begin(lambda: str(os.getpid()).encode())
+    failing.begin(lambda: os._exit(1))
+    whose = int(made.get(lambda: b"0"))
+    assert whose not in (0, os.getpid())
+    assert int(made.get(lambda: b"0")) == whose
+    assert [document.get(lambda: b"here") for document in (failing, unbegun)] == [b"here", b"here"]

@@ -44,12 +44,16 @@ def lines_of(tree: Path) -> dict[str, str]:
 
 
 def procfile() -> dict[str, str]:
-    """Name → command, for the supervisor and for its workers alone."""
+    """Name → command: of the Procfile, but the API and each worker by itself, and ``workers`` without the API."""
     commands = lines_of(ROOT)
-    supervisor = commands["workers"].partition("worker.supervisor ")
-    kinds = {name.rstrip("0123456789") for name in supervisor[2].split()}
+    start, supervisor, names = commands["web"].partition("worker.supervisor ")
+    workers = names.split()
+    workers.remove("web")
+    kinds = {name.rstrip("0123456789") for name in workers}
     assert kinds == set(WORKERS.values()), "the supervisor of the Procfile is the one that is tested"
-    return commands | {name: f"{supervisor[0]}{supervisor[1]}{worker}" for name, worker in ALL_WORKERS.items()}
+    alone = {name: f"{start}{supervisor}{worker}" for name, worker in ALL_WORKERS.items()}
+    together = {"all": commands["web"], "workers": f"{start}{supervisor}{' '.join(workers)}"}
+    return commands | {"web": 'exec gunicorn -c config/gunicorn.py "api:create_app()"'} | together | alone
 
 
 class Stack:

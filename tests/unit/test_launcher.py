@@ -339,7 +339,7 @@ def test_trouble_names_the_playbook_and_the_reason():
 
 def test_every_process_of_the_procfile_is_known():
     """The launcher reads the Procfile that production uses."""
-    assert {"release", "web", "workers", "flower"} <= set(procfile())
+    assert {"release", "web", "flower"} <= set(procfile())
 
 
 def test_a_process_that_dies_is_started_again_and_said(tmp_path, services, capsys):
