@@ -1,8 +1,8 @@
 """New ids: opaque, sortable by time where that saves an index."""
 
 import secrets
+import threading
 
-from config.locks import brief
 from store.engine.clock import now_ms
 
 _RANDOM_BITS = 40
@@ -14,7 +14,7 @@ class _Ids:
     """The ids that this process makes."""
 
     def __init__(self) -> None:
-        self._lock = brief()
+        self._lock = threading.Lock()
         self._last = 0
 
     def next(self) -> int:
