@@ -32,6 +32,17 @@ def procfile() -> dict[str, str]:
     return {match[1]: match[2] for match in found if match}
 
 
+def processes() -> dict[str, str]:
+    """Name → command line of what one machine runs.
+
+    The Procfile's lines ``web`` and ``workers`` can be scaled each by itself. Here the supervisor of the workers forks
+    the API too, which shares their memory.
+    """
+    commands = procfile()
+    start, supervisor, names = commands.pop("workers").partition("worker.supervisor ")
+    return commands | {"web": f"{start}{supervisor}web {names}"}
+
+
 class Start:
     """The start of everything, in two parts.
 
@@ -43,7 +54,7 @@ class Start:
         self._terminal = terminal
         self._place = place
         self._services = services
-        self._commands = procfile()
+        self._commands = processes()
         self._waiting: dict[str, Callable[[], bool]] = {}
 
     def bring_up(self) -> None:

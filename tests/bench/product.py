@@ -191,12 +191,14 @@ def fan(action_id: str) -> list[dict]:
 
 
 def procfile(path: Path = ROOT / "Procfile") -> dict[str, str]:
-    """The commands of the Procfile by name."""
+    """The commands of the Procfile by name; the supervisor of the workers forks the API, as the launcher has it."""
     if not path.exists():
         raise BenchError(f"{path} does not exist")
     lines = [line.strip() for line in path.read_text().splitlines()]
     pairs = [line.partition(":") for line in lines if line and not line.startswith("#")]
-    return {name.strip(): command.strip() for name, _colon, command in pairs}
+    commands = {name.strip(): command.strip() for name, _colon, command in pairs}
+    start, supervisor, names = commands.pop("workers", "").partition("worker.supervisor ")
+    return commands | ({"web": f"{start}{supervisor}web {names}"} if supervisor else {})
 
 
 def supervised_labels(commands: dict[str, str]) -> dict[str, str]:

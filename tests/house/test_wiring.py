@@ -27,8 +27,7 @@ def test_every_queue_is_consumed_by_a_worker():
 
 def test_the_procfile_names_every_kind_of_worker():
     """The Procfile's line has every kind of worker, none twice by name."""
-    web, *names = _procfile()["web"].partition("worker.supervisor ")[2].split()
-    assert web == "web"
+    names = _procfile()["workers"].partition("worker.supervisor ")[2].split()
     assert set(ROLES.values()) == {roles.of(name) for name in names}
     assert len(set(names)) == len(names)
 
@@ -43,8 +42,8 @@ def test_every_action_type_has_a_queue():
 
 
 def test_the_procfile_has_every_process():
-    """release, web (the API and the workers) and flower are there."""
-    assert list(_procfile()) == ["release", "web", "flower"]
+    """release, web, workers and flower are there."""
+    assert list(_procfile()) == ["release", "web", "workers", "flower"]
 
 
 def test_every_scheduled_task_exists():

@@ -44,16 +44,13 @@ def lines_of(tree: Path) -> dict[str, str]:
 
 
 def procfile() -> dict[str, str]:
-    """Name → command: of the Procfile, but the API and each worker by itself, and ``workers`` without the API."""
+    """Name → command: of the Procfile, and besides each worker by itself, and ``all`` as the launcher starts them."""
     commands = lines_of(ROOT)
-    start, supervisor, names = commands["web"].partition("worker.supervisor ")
-    workers = names.split()
-    workers.remove("web")
-    kinds = {name.rstrip("0123456789") for name in workers}
+    start, supervisor, names = commands["workers"].partition("worker.supervisor ")
+    kinds = {name.rstrip("0123456789") for name in names.split()}
     assert kinds == set(WORKERS.values()), "the supervisor of the Procfile is the one that is tested"
     alone = {name: f"{start}{supervisor}{worker}" for name, worker in ALL_WORKERS.items()}
-    together = {"all": commands["web"], "workers": f"{start}{supervisor}{' '.join(workers)}"}
-    return commands | {"web": 'exec gunicorn -c config/gunicorn.py "api:create_app()"'} | together | alone
+    return commands | {"all": f"{start}{supervisor}web {names}"} | alone
 
 
 class Stack:
