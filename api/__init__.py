@@ -22,7 +22,7 @@ from api.approvals import links as approval_links
 from api.approvals import routes as approvals
 from api.calendars import routes as calendars
 from api.events import routes as events
-from api.gateway import audit, breakers, providers, rules, stops, trail, why
+from api.gateway import audit, breakers, embeddings, providers, rules, stops, trail, why
 from api.gateway.dispatch import replays
 from api.gateway.dispatch import routes as dispatch
 from api.gateway.dispatch.waiting import Ends
@@ -99,6 +99,7 @@ _BELOW_V1 = (
     recurring.blueprint,
     calendars.blueprint,
     groups.blueprint,
+    embeddings.blueprint,
     stream.blueprint,
 )
 #: what is behind a key or a token

@@ -16,6 +16,7 @@ from store.definitions import playbooks
 from store.engine import db
 from store.metrics import Series
 from tasks.clock.metrics import buckets
+from tasks.policy import meaning
 
 #: stored name → name and words in Prometheus, labels
 _COUNTERS = {
@@ -30,6 +31,12 @@ _COUNTERS = {
     "attempts_exhausted": ("tocsin_attempts_exhausted", "Executions that lost their worker too often.", ("kind",)),
     "outcomes_unknown": ("tocsin_outcomes_unknown", "At-most-once actions of unknown outcome.", ("kind",)),
     "playbooks_not_started": ("tocsin_playbooks_not_started", "Schedules and events that could not start one.", ()),
+    meaning.COMPARISONS: (
+        "tocsin_semantic_comparisons",
+        "Comparisons by meaning that conditions of rules have made.",
+        ("result",),
+    ),
+    meaning.EMBEDDINGS: ("tocsin_embeddings", "Texts that were given to the provider of embeddings.", ("outcome",)),
     "duty_failures": ("tocsin_duty_failures", "Failures of duties of the clock.", ("duty",)),
 }
 _HISTOGRAMS = {
@@ -39,6 +46,8 @@ _HISTOGRAMS = {
 #: series that are shown before there is anything to count: Prometheus sees no increase to a first value
 _FROM_ZERO: dict[tuple[str, ...], dict[tuple[str, ...], int]] = {
     (): {(): 0},
+    ("result",): {("matched",): 0, ("not_matched",): 0, ("failed",): 0},
+    ("outcome",): {("computed",): 0, ("failed",): 0},
     ("kind",): {("action",): 0, ("dispatch",): 0, ("step",): 0},
 }
 #: numbers are read at most this often for a workspace, seconds

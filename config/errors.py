@@ -124,6 +124,22 @@ class Unprocessable(CallerError):  # noqa: N818
     status, code = 422, "invalid_parameters"
 
 
+class NotConfigured(NotFound):
+    """The operator has not configured this."""
+
+    code = "not_configured"
+
+
+class NoEmbedding(CallerError):  # noqa: N818
+    """The provider of embeddings has failed."""
+
+    status, code = 500, "embedding_failed"
+
+    def __init__(self, message: str, *, retryable: bool) -> None:
+        super().__init__(f"The similarity is not known: {message}.")
+        self.members = {"retryable": retryable}
+
+
 class StreamOff(CallerError):  # noqa: N818
     """SSE streaming is not enabled: the operator has set TOCSIN_STREAM=off."""
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from environs import Env
 
-from config import values
+from config import embeddings, values
+from config.embeddings import Embeddings
 from config.values import SettingsError
 
 __all__ = [
@@ -153,6 +154,10 @@ class Settings:
     egress_allow: tuple[Network, ...]
     #: path of bubblewrap; empty: the one that is found
     bwrap: str
+
+    # Embeddings
+    #: what compares texts by meaning, in variables of its own
+    embeddings: Embeddings
 
     # CACAO
     #: the STIX identity of exported documents
@@ -302,6 +307,7 @@ def load() -> Settings:
     var_dir = Path(reader.str("VAR_DIR", "var")).absolute()
     config_dir = Path(reader.str("CONFIG_DIR", str(var_dir / "config"))).absolute()
     redis_url = values.redis(reader.str("REDIS_URL", "redis://127.0.0.1:6379/0"))
+    synchronous = reader.str("SQLITE_SYNCHRONOUS", "NORMAL").upper()
     return Settings(
         env=env,
         var_dir=var_dir,
@@ -324,9 +330,7 @@ def load() -> Settings:
         recurring_most=values.whole(reader, "RECURRING_MOST", 1_000),
         public_url=values.web_address("PUBLIC_URL", reader.str("PUBLIC_URL", "")),
         database_url=values.database(reader.str("DATABASE_URL", "") or f"sqlite:///{var_dir / 'tocsin.db'}"),
-        sqlite_synchronous=values.one_of(
-            "SQLITE_SYNCHRONOUS", reader.str("SQLITE_SYNCHRONOUS", "NORMAL").upper(), _SYNC
-        ),
+        sqlite_synchronous=values.one_of("SQLITE_SYNCHRONOUS", synchronous, _SYNC),
         retention_days=values.whole(reader, "RETENTION_DAYS", 90, least=1),
         payload_days=values.whole(reader, "PAYLOAD_DAYS", 30, least=1),
         audit_days=values.whole(reader, "AUDIT_DAYS", 0),
@@ -346,6 +350,7 @@ def load() -> Settings:
         in_place_ms=values.whole(reader, "IN_PLACE_MS", 250),
         egress_allow=_networks("EGRESS_ALLOW", reader.str("EGRESS_ALLOW", "")),
         bwrap=reader.str("BWRAP", ""),
+        embeddings=embeddings.read(reader),
         cacao_identity=_identity(reader.str("CACAO_IDENTITY", TOCSIN_IDENTITY)),
         cacao_signing_key=_signing_key(reader.str("CACAO_SIGNING_KEY", "")),
         cacao_signee=reader.str("CACAO_SIGNEE", "Tocsin"),

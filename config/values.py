@@ -56,6 +56,26 @@ def whole(reader: Env, name: str, default: int, least: int = 0, most: int = 2**3
     return found
 
 
+def share(reader: Env, name: str) -> float | None:
+    """A number above 0 and at most 1; None where it is empty."""
+    text = reader.str(name, "").strip()
+    try:
+        found = float(text) if text else None
+    except ValueError:
+        found = 0.0
+    if found is not None and not 0 < found <= 1:
+        raise SettingsError(f"TOCSIN_{name} must be a number above 0 and at most 1, for example 0.3")
+    return found
+
+
+def header_text(name: str, text: str) -> str:
+    """What can stand in a header of a request; the text is a credential, which the message does not show."""
+    text = text.strip()
+    if not all("!" <= one <= "~" for one in text):
+        raise SettingsError(f"TOCSIN_{name}: must be letters, digits and signs of ASCII, without spaces")
+    return text
+
+
 def flag(reader: Env, name: str, *, default: bool) -> bool:
     """True or false."""
     try:

@@ -207,8 +207,11 @@ def _doubts(known: Known) -> Iterator[Told]:
     for shadow in shadows:
         sentence = f"The rule {shadow['rule']!r}, in shadow mode, would have decided {shadow['verdict']}."
         yield {"kind": "shadow", **shadow}, sentence
-    for rule, detail in known.gate.get("problems", ()):
-        sentence = f"The rule {rule!r} could not be decided, and did not match: {detail}."
+    problems = [(one["rule"], one["detail"]) for one in known.details.get("problems") or ()]
+    for rule, detail in problems or known.gate.get("problems", ()):
+        did_match = rule == known.rule or rule in [shadow["rule"] for shadow in shadows]
+        so = "matched all the same, as its on_error says" if did_match else "did not match"
+        sentence = f"The rule {rule!r} could not be decided, and {so}: {detail}."
         yield {"kind": "problem", "rule": rule, "detail": detail}, _ended(sentence)
     code = known.error.get("code")
     if known.outcome == "failed" and code and known.verdict != "deny":

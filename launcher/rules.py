@@ -21,6 +21,7 @@ from gateway.simulation import cases
 from gateway.simulation.cases import Case, Failure
 from playbooks.checks.faults import Faults
 from tasks.generations import files
+from tasks.policy.meaning import HERE
 
 #: the status of a run whose cases do not all hold, and of one that could not be made
 DIFFERS, FAULTY = 1, 2
@@ -102,7 +103,7 @@ def main(arguments: list[str]) -> int:
         print("\n".join(map(str, error.args)), file=sys.stderr)
         return FAULTY
     ruleset, calendars = generation.ruleset(), named(generation.time_intervals)
-    failures = [failure for case in found if (failure := cases.tried(case, ruleset, calendars)) is not None]
+    failures = [failure for case in found if (failure := cases.tried(case, ruleset, calendars, HERE)) is not None]
     for failure in failures:
         print(written(failure, wanted.file, lines[failure.case.pointer]))
     print(f"{len(found) - len(failures)} of {len(found)} cases hold.")

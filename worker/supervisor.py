@@ -27,6 +27,7 @@ from providers import registry
 from store import redis
 from store.engine import db
 from tasks.app import app
+from tasks.policy import meaning
 from worker import roles
 from worker.forked import forks, patching, web
 
@@ -147,6 +148,7 @@ def load() -> None:
     app.finalize()
     registry.load_all()
     db.load_driver()
+    meaning.load_shared()
 
 
 @dataclass

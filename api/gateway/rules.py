@@ -25,6 +25,7 @@ from tasks import tenants
 from tasks.generations import changes, follow, unknown
 from tasks.generations.changes import Author
 from tasks.offload import pool
+from tasks.policy import meaning
 
 blueprint = Blueprint("rules", __name__, tag="rules")
 
@@ -158,7 +159,7 @@ def evaluate_rules(given: dict[str, Any]) -> Response:
     """Evaluate rules.
 
     What they would decide about an execution, and why; nothing is executed, counted or recorded. Values that are named
-    or written like credentials are masked.
+    or written like credentials are masked. Of a semantic_match the similarity is shown.
     """
     tenants.require_named(caller(), given["tenant"])
     follow.look()
@@ -180,7 +181,8 @@ def evaluate_rules(given: dict[str, Any]) -> Response:
     options, held = Options(given["include_disabled"], given["evaluate_all"]), current.held()
     ruleset, configured = held.ruleset, held.generation.providers
     records = MockRecords(given["mock_state"], given["mock_events"])
-    body = pool.in_turn(trace, ruleset, facts, records, options, held.calendars).body
+    meanings = meaning.prepared(ruleset.rules, facts)
+    body = pool.in_turn(trace, ruleset, facts, records, options, held.calendars, meanings).body
     own = tenants.of(caller())
     seen = {rule.name: rule.form for rule in ruleset.rules if grants.may_concern(own, rule.tenants)}
     asked = unknown.warning(given["provider"], configured)

@@ -37,6 +37,7 @@ _WHEN = {
     415: ("The body is not plain JSON.", "Send the body as JSON, with Content-Type: application/json."),
     422: ("Values do not fit the declared parameters.", "/parameters/ip_address: is required"),
     429: ("Too many requests; Retry-After says when to come back.", "This key may ask 6000 per 1 minute; slow down."),
+    500: ("What it needs has failed.", "The similarity is not known: the embeddings request was answered with 502."),
     503: (
         "The database cannot be reached, or more is asked than can be done.",
         "The database cannot be reached; nothing was accepted.",

@@ -46,6 +46,7 @@ TAGS = {
     "playbook executions": "Follow, control, decide and compare runs of playbooks.",
     "events": "Report events of other systems, which start playbooks; see those that last, and move them.",
     "rules": "List, reload, switch, evaluate and roll back the gateway's rules.",
+    "embeddings": "Compare texts by meaning, as rules do.",
     "stop": "Keep everything of a tenant, or of all, from going out.",
     "approvals": "See what waits for a decision, and decide.",
     "groups": "See what is gathered for one summary, and flush it.",

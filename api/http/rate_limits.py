@@ -4,13 +4,15 @@ The count is kept in Redis, so that all processes share it. A window is named by
 length), and a process reserves a lot of places at a time, so that most requests need no call to Redis: few at first,
 then up to a hundredth of the limit, and fewer again as the limit comes near. One request at a time reserves a lot, and
 a process that stops gives back what it has not used, so that a limit holds for one caller or many and over a restart.
-When Redis fails or is slow this process counts alone for a few seconds; a dead Redis costs one request a quarter second
+Few and costly requests are counted one by one, each with its time. When
+Redis fails or is slow this process counts alone for a few seconds; a dead Redis costs one request a quarter second
 now and then.
 """
 
 import contextlib
 import hashlib
 import itertools
+import math
 import operator
 import threading
 import time
@@ -19,7 +21,8 @@ from typing import NamedTuple
 
 from flask import g
 from limits import RateLimitItem, parse
-from limits.storage import RedisStorage
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import MovingWindowRateLimiter
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -33,6 +36,8 @@ from config.settings import SettingsError, settings
 FAILURES = parse("30/minute")
 #: attempts to sign in as one user from one network (``config.networks``)
 SIGN_INS = parse("5/minute")
+#: similarities that one caller may have computed, in any minute
+SIMILARITIES = parse("5/minute")
 #: how long Redis may take, and for how long it is not asked after it failed, seconds
 PATIENCE = 0.25
 REST = 5.0
@@ -96,6 +101,8 @@ class Limiter:
             socket_timeout=PATIENCE,
             socket_connect_timeout=PATIENCE,
         )
+        self._sliding = MovingWindowRateLimiter(self._redis)
+        self._sliding_alone = MovingWindowRateLimiter(MemoryStorage())
         self._failing, self._alone_until = False, 0.0
         self._renewing = threading.Lock()
         self._lots: dict[str, Lot] = {}
@@ -122,6 +129,27 @@ class Limiter:
                 return
         for _ in range(count):
             self._count_alone(who, window)
+
+    def allow_exactly(self, item: RateLimitItem, who: str, refusal: str) -> None:
+        """Count a costly request of ``who``: whenever a minute begins, ``item`` has its requests in it and no more.
+
+        While Redis is away this process counts alone.
+
+        Raises:
+            TooManyRequests: it was one too many; that one is not counted.
+        """
+        strategies = (self._sliding, self._sliding_alone) if self._may_ask() else (self._sliding_alone,)
+        for strategy in strategies:
+            try:
+                allowed = strategy.hit(item, who)
+                reset, remaining = strategy.get_window_stats(item, who)
+            except (RedisError, OSError):
+                self._failing, self._alone_until = True, time.monotonic() + REST
+                continue
+            g.standing = Standing(item.amount, remaining, math.ceil(reset))
+            if not allowed:
+                raise errors.too_many(refusal, max(1, math.ceil(reset - time.time())))
+            return
 
     def refuse_guessing(self, address: str) -> None:
         """Count a wrong key presented by ``address``.

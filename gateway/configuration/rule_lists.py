@@ -12,6 +12,8 @@ MAX_RULES = 10_000
 #: expressions and patterns of all rules: compiled ones are kept, an expression beyond that is compiled at each use
 MAX_EXPRESSIONS = 500
 MAX_PATTERNS = 1000
+#: comparisons by meaning in all rules: the vectors of their topics stay in memory
+MAX_TOPICS = 500
 
 
 class Lists:
@@ -22,7 +24,7 @@ class Lists:
         self._number = 0
         #: name → where that rule is
         self.places: dict[str, str] = {}
-        self._used = {"expression": 0, "regex": 0, "matches": 0}
+        self._used = {"expression": 0, "regex": 0, "matches": 0, "semantic_match": 0}
 
     def count(self, rules: Any) -> None:
         """Count rules that are there already."""
@@ -50,6 +52,10 @@ class Lists:
             found.add(pointer, text)
         if self._used["regex"] + self._used["matches"] > MAX_PATTERNS:
             found.add(pointer, f"{self._whole} has more than {MAX_PATTERNS} patterns: write in_list or starts_with")
+        if self._used["semantic_match"] > MAX_TOPICS:
+            found.add(
+                pointer, f"{self._whole} compares with more than {MAX_TOPICS} topics: write one with several words"
+            )
         return True
 
     def _rule(self, rule: Any, pointer: str, place_of: Callable[[str], str], found: Faults) -> None:

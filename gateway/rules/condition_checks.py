@@ -1,8 +1,8 @@
 """Every fault of a written condition, and its stored form.
 
 A condition is one of: ``all`` or ``any`` of a list, ``not``, a ``field`` with operators, an ``expression`` in the
-condition language of playbooks, ``state_seen`` and ``state_counter``, or one over events
-(``gateway.rules.event_conditions``).
+condition language of playbooks, ``state_seen`` and ``state_counter``, one over events
+(``gateway.rules.event_conditions``), or ``semantic_match``.
 """
 
 from collections.abc import Mapping
@@ -14,18 +14,29 @@ from expressions.conditions import evaluation
 from expressions.conditions.syntax import read
 from gateway import outcomes
 from gateway.rules import domains, event_conditions, fields, operators, recorded
+from gateway.semantics import texts
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.definitions.fields import MAX_NAME_CHARACTERS, is_line, is_whole
+from playbooks.definitions.parameter_values import is_number
 
 #: conditions inside conditions, and parts of one ``all`` or ``any``
 MAX_DEPTH = 10
 MAX_PARTS = 200
 
 #: the members that say what kind of condition it is
-KINDS = ("all", "any", "not", "field", "expression", "state_seen", "state_counter", *event_conditions.KINDS)
+KINDS = (
+    "all",
+    "any",
+    "not",
+    "field",
+    "expression",
+    "state_seen",
+    "state_counter",
+    *event_conditions.KINDS,
+    "semantic_match",
+)
 #: conditions of the field that this release does not have
 _LATER = {
-    "semantic_match": "semantic_match comes with a later release",
     "call": "write has_active_event, event_in_state or get_event_state as the condition; over values, expression:",
     "wasm_plugin": "there are no plugins in conditions: write an expression: instead",
 }
@@ -34,7 +45,14 @@ _MEMBERS = {
     "state_seen": ("state_seen", "within_seconds"),
     "state_counter": ("state_counter", "within_seconds", *operators.NUMERIC),
     "get_event_state": ("get_event_state", *operators.OPERATORS),
+    "semantic_match": ("semantic_match", "threshold", "text_field", "on_error"),
 }
+#: members of a comparison by meaning, and what it does where the provider fails
+_OF_MEANING = ("topic", "threshold", "text_field", "on_error")
+ON_ERROR = ("no_match", "match")
+MAX_TOPIC_CHARACTERS = 500
+#: where a comparison by meaning finds its text unless it says otherwise
+WHOLE = "action.payload"
 _WITHIN = f"must be a whole number of seconds from 1 to {recorded.MAX_WITHIN_SECONDS}"
 
 
@@ -178,11 +196,63 @@ def _check_limits(tree: Mapping[str, Any], pointer: str, faults: Faults) -> None
             faults.add(below(pointer, operator), f"must be a whole number from 0 to {recorded.MAX_COUNT}")
 
 
+def _check_meaning(tree: Mapping[str, Any], pointer: str, faults: Faults) -> None:
+    """Its members stand in an object, or next to the topic as text."""
+    given, place = tree["semantic_match"], below(pointer, "semantic_match")
+    if not isinstance(given, dict):
+        places = {"topic": place} | {member: below(pointer, member) for member in _OF_MEANING[1:]}
+        given = {**tree, "topic": given}
+    else:
+        places = {member: below(place, member) for member in _OF_MEANING}
+        _check_members_of_meaning(tree, given, pointer, faults)
+    for member, where in places.items():
+        if member in given and (detail := _fault_of_meaning(member, given[member])):
+            faults.add(where, detail)
+
+
+def _check_members_of_meaning(tree: Mapping[str, Any], given: Mapping[str, Any], pointer: str, faults: Faults) -> None:
+    place = below(pointer, "semantic_match")
+    for member in tree:
+        if member in _OF_MEANING:
+            faults.add(below(pointer, member), "stands beside semantic_match, which is an object: put it in there")
+    for member in given:
+        if member not in _OF_MEANING:
+            hint = faults.hint(member, _OF_MEANING)
+            faults.add(below(place, shown(member)), f"'{shown(member)}' is no member of semantic_match{hint}")
+    if "topic" not in given:
+        faults.add(place, "needs its topic: what the text may be about, in some words")
+
+
+def _fault_of_meaning(member: str, value: Any) -> str | None:
+    if member == "topic":
+        fits = is_line(value, MAX_TOPIC_CHARACTERS) and texts.has_words(value)
+        return None if fits else f"must be a topic of 1 to {MAX_TOPIC_CHARACTERS} characters, with a word in it"
+    if member == "threshold":
+        fits = is_number(value) and 0 < value <= 1
+        return None if fits else "must be a number above 0 and at most 1"
+    if member == "on_error":
+        return None if value in ON_ERROR else f"must be one of {', '.join(ON_ERROR)}"
+    return _fault_of_text_field(value)
+
+
+def _fault_of_text_field(value: Any) -> str | None:
+    try:
+        path = fields.parse(value, short=True)
+    except fields.FieldError as error:
+        return str(error)
+    if fields.is_secret(path):
+        return f"'{shown(value)}' is named like a credential, and the text goes to the provider of embeddings"
+    if path[0] == "time":
+        return "a time has no meaning that could be compared: use field: with an operator"
+    return None
+
+
 _CHECKS = {
     "field": _check_field,
     "expression": _check_expression,
     "state_seen": _check_recorded,
     "state_counter": _check_recorded,
+    "semantic_match": _check_meaning,
 }
 
 
@@ -203,6 +273,8 @@ def normalise(tree: Mapping[str, Any]) -> Json:
     for kind in event_conditions.KINDS:
         if kind in tree:
             return event_conditions.normalise(tree, kind)
+    if "semantic_match" in tree:
+        return _meaning(tree)
     form = dict(tree)
     if "field" in form:
         checks = {operators.ALIASES.get(name, name): value for name, value in form.items() if name != "field"}
@@ -211,3 +283,12 @@ def normalise(tree: Mapping[str, Any]) -> Json:
         if isinstance(form.get(kind), str):
             form[kind] = {"action_type": form[kind]}
     return form
+
+
+def _meaning(tree: Mapping[str, Any]) -> Json:
+    given = tree["semantic_match"]
+    form = dict(given) if isinstance(given, dict) else {**tree, "topic": given}
+    form.pop("semantic_match", None)
+    form["text_field"] = fields.spelled(fields.parse(form.get("text_field", WHOLE), short=True))
+    form["on_error"] = form.get("on_error", ON_ERROR[0])
+    return {"semantic_match": form}

@@ -3,16 +3,19 @@
 ``test`` decides about an execution: true, false, or None where an expression cannot be evaluated (a missing key, types
 that do not fit). ``known`` decides from the key alone: false when no payload can make the condition true, true when
 none can make it false, else None. Both combine their parts as Kleene's logic does, so that the order of the parts never
-matters. Parts in memory come first, expressions after them, and those that ask the database last.
+matters. Parts in memory come first, expressions after them, then those that ask the database, and last those that
+compare texts by meaning.
 
 The texts of conditions are for records and traces: what a condition compares a credential with is masked in them. A
 tree that gets here is free of faults (``gateway.rules.condition_checks``).
 """
 
+import contextlib
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from typing import Any
 
 from config.types import Json
@@ -20,20 +23,30 @@ from expressions import references
 from expressions.conditions import evaluation
 from gateway.facts import Facts, Key
 from gateway.rules import event_conditions, fields, operators, recorded
+from gateway.semantics import texts
+from gateway.semantics.similarity import EmbeddingFailed, Meaning, NoMeaning, Topic
 from gateway.verdicts import Problem
 from playbooks.credentials import MASK
 
 _MAX_TEXT = 1000
-#: the cost of evaluating a part: in memory, CEL, a query
-_MEMORY, _CEL, _QUERY = range(3)
+#: the cost of evaluating a part: in memory, CEL, a query, an embedding
+_MEMORY, _CEL, _QUERY, _MEANING = range(4)
+_NO_MEANING = NoMeaning()
 
 
 @dataclass(slots=True)
 class Evaluation:
-    """One decision under way: where outcomes are recorded, and what failed."""
+    """One decision under way: where outcomes are recorded, what texts mean, and what failed.
+
+    ``compared`` are the comparisons by meaning so far, in words, by rule and topic. ``assumed`` are the rules of which
+    a comparison counts as true because it could not be made.
+    """
 
     recorded: recorded.Recorded
     problems: list[Problem] = field(default_factory=list)
+    meaning: Meaning = _NO_MEANING
+    compared: dict[str, dict[str, str]] = field(default_factory=dict)
+    assumed: set[str] = field(default_factory=set)
 
 
 Test = Callable[[Facts, Evaluation], bool | None]
@@ -45,7 +58,7 @@ class Condition:
     """A compiled condition.
 
     ``known`` None means that the key alone never decides; ``certain`` that ``test`` never gives None. ``path`` is the
-    field of a field check.
+    field of a field check, or of the text that is compared by meaning; ``compare`` tells of that comparison.
     """
 
     kind: str
@@ -57,6 +70,7 @@ class Condition:
     parts: tuple["Condition", ...] = ()
     path: fields.Path | None = None
     read: fields.Reader | None = None
+    compare: Callable[[Facts, Evaluation], Json] | None = None
 
 
 def compiled(tree: Mapping[str, Any], zone: tzinfo, rule: str) -> Condition:
@@ -67,15 +81,13 @@ def compiled(tree: Mapping[str, Any], zone: tzinfo, rule: str) -> Condition:
         return _any([compiled(part, zone, rule) for part in tree["any"]])
     if "not" in tree:
         return _not(compiled(tree["not"], zone, rule))
+    for kind, of_others in _OF_OTHERS.items():
+        if kind in tree:
+            return of_others(tree)
     if "expression" in tree:
         return _expression(tree["expression"], zone, rule)
-    if "state_seen" in tree:
-        return _seen(tree)
-    if "state_counter" in tree:
-        return _counter(tree)
-    for kind in event_conditions.KINDS:
-        if kind in tree:
-            return _of_event(tree, kind)
+    if "semantic_match" in tree:
+        return _meaning(tree["semantic_match"], rule)
     return _field(tree, zone)
 
 
@@ -306,6 +318,55 @@ def _counter(tree: Mapping[str, Any]) -> Condition:
 def _of_event(tree: Mapping[str, Any], kind: str) -> Condition:
     text, test = event_conditions.compiled(tree, kind)
     return Condition(kind, _cut(text), lambda facts, this: test(facts, this.recorded), cost=_QUERY)
+
+
+#: conditions about what else there is, besides the execution itself
+_OF_OTHERS: dict[str, Callable[[Mapping[str, Any]], Condition]] = {
+    "state_seen": _seen,
+    "state_counter": _counter,
+    **{kind: functools.partial(_of_event, kind=kind) for kind in event_conditions.KINDS},
+}
+
+
+def _meaning(form: Mapping[str, Any], rule: str) -> Condition:
+    """A comparison of a text with a topic by what they mean.
+
+    A text without words is about nothing, whatever the topic. Where the provider fails, the comparison is undecided or,
+    if the rule says so, true.
+    """
+    topic, given, path = Topic(form["topic"]), form.get("threshold"), fields.parse(form["text_field"])
+    read, about = fields.reader(path, UTC), json.dumps(form["topic"], ensure_ascii=False)
+
+    def test(facts: Facts, this: Evaluation) -> bool | None:
+        text = texts.of(read(facts))
+        if not texts.has_words(text):
+            return False
+        limit = this.meaning.threshold if given is None else given
+        try:
+            found = this.meaning.similarity(topic, text)
+        except EmbeddingFailed as error:
+            this.meaning.note("failed")
+            this.problems.append(Problem(rule, f"{fields.spelled(path)} is not compared with {about}: {error}"))
+            if form["on_error"] != "match":
+                return None
+            this.assumed.add(rule)
+            return True
+        this.compared.setdefault(rule, {})[about] = f"similarity {found} with {about}, threshold {limit}"
+        this.meaning.note("matched" if found >= limit else "not_matched")
+        return bool(found >= limit)
+
+    def compare(facts: Facts, this: Evaluation) -> Json:
+        text = texts.of(read(facts))
+        limit = this.meaning.threshold if given is None else given
+        told: Json = {"topic": form["topic"], "threshold": limit, "similarity": None}
+        if texts.has_words(text):
+            with contextlib.suppress(EmbeddingFailed):
+                told["similarity"] = this.meaning.similarity(topic, text)
+        return told
+
+    least = "" if given is None else f" by {given} or more"
+    words = _cut(f"{fields.spelled(path)} is about {about}{least}")
+    return Condition("semantic_match", words, test, certain=False, cost=_MEANING, path=path, read=read, compare=compare)
 
 
 def _cut(text: str) -> str:

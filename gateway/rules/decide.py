@@ -6,7 +6,7 @@ says why. No rule, no verdict: the execution goes out. Where a rule that matches
 out does not; what another rule stops is stopped as ever.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
 from config.types import Json
@@ -15,12 +15,14 @@ from gateway.facts import Facts
 from gateway.rules.conditions import Evaluation
 from gateway.rules.recorded import NothingRecorded, Recorded
 from gateway.rules.rule import Calendars, Muting, Rule
+from gateway.semantics.similarity import Meaning, NoMeaning
 from gateway.verdicts import STOPPING, Allow, Check, Modify, Muted, Problem, Shadow, StateMachine, Verdict
 
 ALLOWED = Verdict(Allow())
 #: where there are no calendars
 NO_CALENDARS: Calendars = MappingProxyType({})
 _NOTHING = NothingRecorded()
+_NO_MEANING = NoMeaning()
 
 
 def decide(
@@ -29,9 +31,10 @@ def decide(
     recorded: Recorded = _NOTHING,
     calendars: Calendars = NO_CALENDARS,
     note: Callable[[str], object] | None = None,
+    meaning: Meaning = _NO_MEANING,
 ) -> Verdict:
     """The verdict of rules that concern the key of these facts; ``note`` takes the name of each that matches."""
-    this = Evaluation(recorded)
+    this = Evaluation(recorded, meaning=meaning)
     search = None
     for rule in rules:
         matches = rule.test(facts, this)
@@ -87,11 +90,11 @@ class Search:
             rule.effect if rule else Allow(),
             rule.name if rule else None,
             rule.reason if rule else None,
-            rule.condition.text if rule else None,
+            _condition(rule, this) if rule else None,
             checks=() if stops else tuple(self.checks),
             patches=tuple(self.patches),
             shadows=tuple(self.shadows),
-            problems=tuple(self.problems(this)) if self.undecided else (),
+            problems=self._problems(this),
             gathered=rule.group(facts) if rule is not None and rule.group is not None else None,
         )
 
@@ -101,12 +104,21 @@ class Search:
             Muted(muting.interval, decided.effect.kind),
             mutes.name,
             muting.words,
-            mutes.condition.text,
+            _condition(mutes, this),
             shadows=tuple(self.shadows),
-            problems=tuple(self.problems(this)) if self.undecided else (),
+            problems=self._problems(this),
         )
 
-    def problems(self, this: Evaluation) -> Iterator[Problem]:
-        """The first problem of each rule that could not be decided; others had none that mattered."""
+    def _problems(self, this: Evaluation) -> tuple[Problem, ...]:
+        """The first problem of each rule that could not be decided, or matched because of it; others had none."""
+        mattered = self.undecided | this.assumed
+        if not mattered:
+            return ()
         first = {problem.rule: problem for problem in reversed(this.problems)}
-        return (problem for name, problem in reversed(first.items()) if name in self.undecided)
+        return tuple(problem for name, problem in reversed(first.items()) if name in mattered)
+
+
+def _condition(rule: Rule, this: Evaluation) -> str:
+    """The condition that held, with what was found by comparing meanings."""
+    compared = this.compared.get(rule.name)
+    return f"{rule.condition.text} ({'; '.join(compared.values())})" if compared else rule.condition.text

@@ -21,6 +21,7 @@ from gateway.rules.decide import NO_CALENDARS, Search
 from gateway.rules.recorded import ActiveEvent, EventState, Query, Recorded
 from gateway.rules.rule import Calendars, Rule
 from gateway.rules.ruleset import Ruleset
+from gateway.semantics.similarity import Meaning, NoMeaning, Uncounted
 from gateway.verdicts import Verdict
 from playbooks.credentials import MASK, is_secret_member, spans
 
@@ -60,11 +61,14 @@ def trace(
     recorded: Recorded,
     options: Options | None = None,
     calendars: Calendars = NO_CALENDARS,
+    meaning: Meaning | None = None,
 ) -> Trace:
     """Explain the decision about these facts."""
     options = options or Options()
     begun = time.perf_counter_ns()
-    walk = _Walk(ruleset, facts, recorded, options, calendars)
+    asked: list[str] = []
+    this = Evaluation(_Asked(recorded, asked), meaning=Uncounted(meaning or NoMeaning()))
+    walk = _Walk(ruleset, facts, this, options, calendars)
     entries = [walk.entry(rule) for rule in ruleset.rules]
     verdict = walk.verdict()
     skipped = sum(entry["result"] == "skipped" for entry in entries)
@@ -80,7 +84,7 @@ def trace(
         "checks": [{"rule": check.rule, **verdicts.described(check.effect)} for check in verdict.checks],
         "shadows": [{"rule": shadow.rule, "verdict": shadow.verdict} for shadow in verdict.shadows],
         "trace": entries,
-        "context": {"time": walk.time("UTC"), "environment_keys": [], "accessed_state_keys": walk.asked},
+        "context": {"time": walk.time("UTC"), "environment_keys": [], "accessed_state_keys": asked},
     }
     if verdict.patches:
         body["modified_payload"] = masked(merge_patch.all_patched(facts.payload, verdict.patches))
@@ -91,13 +95,12 @@ class _Walk:
     """One pass over all rules."""
 
     def __init__(
-        self, ruleset: Ruleset, facts: Facts, recorded: Recorded, options: Options, calendars: Calendars
+        self, ruleset: Ruleset, facts: Facts, this: Evaluation, options: Options, calendars: Calendars
     ) -> None:
         self.ruleset = ruleset
         self.facts = facts
         self.seen = facts  # with the patches of earlier rules
-        self.asked: list[str] = []
-        self.this = Evaluation(_Asked(recorded, self.asked))
+        self.this = this
         self.options = options
         self.search = Search(calendars)
         self.decided: Rule | None = None
@@ -151,10 +154,10 @@ class _Walk:
         parts = explained(rule.condition, self.seen, self.this)
         result: Result = "matched" if matched else "error" if matched is None else "not_matched"
         entry: Json = {"result": result, "evaluation_duration_us": taken, "condition": parts}
-        if matched is None:
+        if problems and matched is not False:
             entry["error"] = problems[0].detail
-            if enabled and self.decided is None:
-                self.search.undecided.add(rule.name)
+        if matched is None and enabled and self.decided is None:
+            self.search.undecided.add(rule.name)
         if matched and (muting := rule.muted(self.seen.at, self.search.calendars)) is not None:
             entry["muted"] = {"interval": muting.interval, "reason": muting.words}
         if matched and isinstance(rule.effect, verdicts.Modify):
@@ -217,6 +220,8 @@ def explained(condition: Condition, facts: Facts, this: Evaluation) -> Json:
     if condition.read is not None and condition.path is not None:
         found = condition.read(facts)
         explanation["found"] = MASK if found is not None and fields.is_secret(condition.path) else _shown(found)
+    if condition.compare is not None:
+        explanation |= condition.compare(facts, this)
     return explanation
 
 

@@ -15,6 +15,7 @@ from gateway.rules.recorded import MockRecords
 from gateway.rules.rule import Calendars
 from gateway.rules.ruleset import Ruleset
 from gateway.rules.trace import Options, trace
+from gateway.semantics.similarity import Meaning
 from gateway.verdicts import EFFECTS, Chain, Muted, Reroute, Verdict
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.definitions.fields import MAX_NAME_CHARACTERS, is_line
@@ -136,9 +137,9 @@ def _facts(action: Json, at: int) -> Facts:
     return Facts(origin, namespace, tenant, provider, action_type, at, payload, metadata, **named)
 
 
-def tried(case: Case, ruleset: Ruleset, calendars: Calendars) -> Failure | None:
+def tried(case: Case, ruleset: Ruleset, calendars: Calendars, meaning: Meaning | None = None) -> Failure | None:
     """What is wrong with a case; None where it holds."""
-    found = trace(ruleset, case.facts, MockRecords(case.counts), Options(evaluate_all=True), calendars)
+    found = trace(ruleset, case.facts, MockRecords(case.counts), Options(evaluate_all=True), calendars, meaning)
     decided = _decided(found.verdict)
     differs = {
         name: (case.expected[name], decided[name]) for name in case.expected if case.expected[name] != decided[name]
@@ -177,6 +178,7 @@ def _parts(part: Mapping[str, Any] | None, depth: int) -> list[str]:
     if part is None:
         return []
     value = f", found {part['found']!r}" if "found" in part else ""
+    value += f", similarity {part['similarity']} of {part['threshold']}" if "similarity" in part else ""
     word = {True: "true", False: "false"}.get(part["result"], "undecided")
     lines = [f"{'  ' * depth}{part['condition']}: {word}{value}"]
     return lines + [line for one in part.get("parts", ()) for line in _parts(one, depth + 1)]

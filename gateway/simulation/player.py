@@ -14,6 +14,7 @@ from gateway.rules import fingerprints
 from gateway.rules.decide import ALLOWED, decide
 from gateway.rules.rule import Calendars
 from gateway.rules.ruleset import Ruleset
+from gateway.semantics.similarity import EmbeddingFailed, Meaning, NoMeaning, Result, Topic
 from gateway.simulation.arrivals import (
     ASKED,
     DEDUPLICATED,
@@ -66,6 +67,30 @@ class Trial:
     #: the time from which all arrivals are played, ms, and from which all records are known; None: from the beginning
     played_from: int | None = None
     known_from: int | None = None
+    #: what texts mean; None: it is not asked, because that takes long or costs something
+    meaning: Meaning | None = None
+
+
+class _Meanings:
+    """The meanings of texts, as far as they are known here: ``doubt`` says that one was not."""
+
+    def __init__(self, meaning: Meaning | None) -> None:
+        self._meaning = meaning
+        self.threshold = NoMeaning.threshold if meaning is None else meaning.threshold
+        self.doubt = False
+
+    def similarity(self, topic: Topic, text: str) -> float:
+        """The similarity; anything where it is not known."""
+        try:
+            if self._meaning is not None:
+                return self._meaning.similarity(topic, text)
+        except EmbeddingFailed:
+            pass
+        self.doubt = True
+        return 0.0
+
+    def note(self, result: Result) -> None:
+        """Nothing is decided in earnest."""
 
 
 class Player:
@@ -76,6 +101,7 @@ class Player:
         self._ruleset = trial.ruleset
         self._calendars = trial.calendars
         self._checks = Checks(trial.played_from, trial.unchanged)
+        self._meanings = _Meanings(trial.meaning)
         self.past = Past(trial.known_from, trial.machines)
 
     @property
@@ -84,13 +110,18 @@ class Player:
         return self._checks.taken_over
 
     def play(self, arrival: Arrival) -> tuple[Became | None, list[str]]:
-        """What becomes of an arrival, None where that depends on what is not known; and the rules that match."""
+        """What becomes of an arrival, and the rules that match.
+
+        None where that depends on what is not known: then ``by_meaning`` says whether on the meaning of a text.
+        """
         facts = arrival.facts
         self._matched.clear()
         self.past.begin(facts.at)
+        self._meanings.doubt = False
         rules = self._ruleset.candidates(*facts.key)
-        verdict = decide(rules, facts, self.past, self._calendars, self._matched.append) if rules else ALLOWED
-        if self.past.doubt:
+        note = self._matched.append
+        verdict = decide(rules, facts, self.past, self._calendars, note, self._meanings) if rules else ALLOWED
+        if self.past.doubt or self._meanings.doubt:
             self.stands(arrival)
             return None, []
         became = self._became(arrival, verdict)
@@ -98,6 +129,11 @@ class Player:
         delay = verdict.effect.delay_seconds * 1000 if isinstance(verdict.effect, Schedule) else 0
         self._note(arrival, became, delay + max(0, self._checks.slot - facts.at))
         return became, self._matched
+
+    @property
+    def by_meaning(self) -> bool:
+        """Whether what became of the last arrival depends on the meaning of a text."""
+        return self._meanings.doubt
 
     def stands(self, arrival: Arrival) -> None:
         """Let an arrival that cannot be decided be as it was recorded."""

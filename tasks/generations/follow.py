@@ -12,6 +12,8 @@ cannot: a process that may have missed a change does not decide. A process count
 check-in that came before its look. So a change finds every process that still decides by the old configuration among
 those that have checked in within two seconds.
 
+What the process has counted by itself is added to the numbers of the installation every five seconds, and at its end.
+
 Circuit breakers are read with every new edition, when news says that one has changed, and every five seconds: one that
 opens or closes is an edition, a count of failures is none.
 """
@@ -40,6 +42,7 @@ from store.engine import db
 from store.gateway import breakers, configurations, news
 from store.gateway.configurations import Stored
 from tasks.generations import breaker_rows
+from tasks.policy import meaning
 
 #: seconds between two looks at Redis; the look must come well before ``current.FRESH`` is over
 EVERY = 0.4
@@ -71,7 +74,7 @@ class Follower(threading.Thread):
         self.process = f"{role}@{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._begins, self._one = threading.Lock(), threading.Lock()
         self._ended = threading.Event()
-        self._database_at = self._breakers_at = self._looked_from = float("-inf")
+        self._database_at = self._breakers_at = self._looked_from = self._told_at = float("-inf")
         self._news: PubSub | None = None
         #: whether Redis did not answer lately: decisions do not wait for it, the thread finds out when it is back
         self._away = False
@@ -100,6 +103,8 @@ class Follower(threading.Thread):
         current.follow(self.look)
         with contextlib.suppress(RedisError, OSError):
             news.leave(self.process)
+        with contextlib.suppress(Unavailable):
+            meaning.tell()
 
     def look(self) -> None:
         """Make sure that what is in force here is what the database says.
@@ -178,9 +183,16 @@ class Follower(threading.Thread):
             self._ended.wait(BREAKERS_EVERY)
         if not self._ended.is_set():
             self.check_in()
+            self._tell()
         if self._away:
             self._unsubscribe()
             self._ended.wait(EVERY)
+
+    def _tell(self) -> None:
+        """Add what was counted here to the numbers of the installation, now and then."""
+        if current.now() - self._told_at > DATABASE_EVERY:
+            self._told_at = current.now()
+            meaning.tell()
 
     @staticmethod
     def _heard_of_breakers(subscription: PubSub) -> bool:

@@ -1,4 +1,4 @@
-"""Providers and tenants that rules or callers name and that there are not, as warnings.
+"""Providers, tenants and means of comparing that rules or callers ask for and that there are not, as warnings.
 
 A rule may be loaded before its provider, and a tenant stopped before its first execution, so such a name is no fault.
 """
@@ -9,12 +9,13 @@ from config.types import Json
 from expressions.suggestions import did_you_mean
 from gateway import current, grants
 from gateway.grants import ANY
-from gateway.rules import domains
+from gateway.rules import condition_checks, domains
 from playbooks.definitions.actions import EXECUTORS
 from store import access
 from store.access import Caller
 from store.engine import db
 from tasks import tenants
+from tasks.policy import meaning
 
 #: warnings in one answer
 MOST = 20
@@ -23,13 +24,23 @@ _MOST_TENANTS = 1_000
 
 
 def warnings(rules: Iterable[Json], configured: Collection[str]) -> list[str]:
-    """A warning for each provider that rules in their stored form ask for in vain."""
-    found: list[str] = []
+    """A warning for each provider that rules in their stored form ask for in vain, and for comparisons by meaning."""
+    rules, found = list(rules), list[str]()
     for rule in rules:
         for name in dict.fromkeys(domains.providers_named(rule["condition"])):
             if len(found) < MOST and (words := warning(name, configured)):
                 found.append(f"rule '{rule['name']}': {words}")
-    return found
+    return found + _meaningless(rules)
+
+
+def _meaningless(rules: Iterable[Json]) -> list[str]:
+    """A warning where rules compare texts by meaning and nothing can."""
+    if meaning.is_configured():
+        return []
+    named = [rule["name"] for rule in rules if condition_checks.leaves(rule["condition"], "semantic_match")]
+    words = "compares texts by meaning, and TOCSIN_EMBEDDINGS_PROVIDER is none: its on_error decides"
+    others = f" (and {len(named) - 1} more rules)" if len(named) > 1 else ""
+    return [f"rule '{named[0]}'{others}: {words}"] if named else []
 
 
 def warning(name: str, configured: Collection[str]) -> str | None:

@@ -22,6 +22,7 @@ from gateway.verdicts import STOPPING, Muted, Quiet, Reroute, Silenced, StateMac
 from store.engine import db
 from store.gateway import silences as silence_rows
 from tasks.policy import kept_alerts
+from tasks.policy.meaning import HERE
 from tasks.policy.recorded import Trail
 
 
@@ -52,7 +53,7 @@ def judge(key: Key, facts: Callable[[], Facts]) -> Decision | None:
     if not found and in_force.silences.candidates(*key) is None:
         return None
     seen = facts()
-    verdict = decide(found, seen, _TRAIL, in_force.calendars) if found else ALLOWED
+    verdict = decide(found, seen, _TRAIL, in_force.calendars, meaning=HERE) if found else ALLOWED
     if in_force.silences.by_id and verdict.kind not in _STAYING and not isinstance(verdict.effect, Muted):
         verdict = _quieted(in_force.silences, seen, verdict)
     return None if verdict == ALLOWED else Decision(seen, verdict)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gateway.simulation.arrivals import ASKED, SILENCED
 from gateway.verdicts import Modify
 from tasks.simulation import reading
-from tasks.simulation.simulate import UNKNOWN, Simulated
+from tasks.simulation.simulate import MEANING_UNKNOWN, UNKNOWN, Simulated
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ REASONS = {
     reading.DEFINITION: "The revision of its action is gone.",
     reading.UNREADABLE: "Something has been made of its row that cannot be read.",
     UNKNOWN: "A condition asks for what was recorded before the period, or is hidden from the caller.",
+    MEANING_UNKNOWN: "A condition compares by meaning, which is played with the local model alone.",
 }
 
 

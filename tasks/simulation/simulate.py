@@ -28,6 +28,7 @@ from store.paging import Found, Part
 from store.records import listing, simulated
 from tasks.definitions import revisions
 from tasks.offload import pool
+from tasks.policy import meaning
 from tasks.simulation import reading, trials
 from tasks.simulation.trials import Trial
 
@@ -43,6 +44,8 @@ Pause = Callable[[float], object]
 Search = Callable[[Connection, listing.Scope, Mapping[str, Any], Part], Found]
 #: why an arrival cannot be decided: a condition asks for what was before the period, or is hidden from the caller
 UNKNOWN = "state_unknown"
+#: why, where a condition compares by meaning and asking for it takes long or costs something
+MEANING_UNKNOWN = "meaning_unknown"
 #: no time is as late: nothing is known
 _NEVER = 1 << 62
 
@@ -137,6 +140,7 @@ class _Simulation:
                 unchanged=self._trial.unchanged,
                 played_from=asked.since if has_past else None,
                 known_from=known_from if not self._is_blind else _NEVER,
+                meaning=meaning.Meanings() if meaning.is_local() else None,
             )
         )
         mine, beside = list[Row](), list[Row]()
@@ -224,7 +228,7 @@ class _Simulation:
     def _decide(self, made: Arrival) -> None:
         became, matched = self.player.play(made)
         if became is None:
-            self.result.tally.give_up(UNKNOWN, str(made.id))
+            self.result.tally.give_up(MEANING_UNKNOWN if self.player.by_meaning else UNKNOWN, str(made.id))
             return
         self.result.tally.add(made, became, matched)
         counts = self.result.seen.setdefault(made.facts.key[1:], [0, 0])

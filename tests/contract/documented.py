@@ -113,9 +113,7 @@ ENDPOINTS = (
 )
 
 #: endpoint → why the product does not have it
-ABSENT = {
-    "POST /v1/embeddings/similarity": "conditions by meaning need a provider of embeddings; the gateway has none yet",
-}
+ABSENT: dict[str, str] = {}
 
 #: facts that stand beside the rule: a preview by a member of the body answers 200, as nothing is created
 MORE: tuple[Fact, ...] = (

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from config import settings
+from config.embeddings import Embeddings
 
 ROOT = Path(__file__).parents[2]
 CODE = (ROOT / "config/settings.py").read_text()
@@ -48,6 +49,7 @@ def _of_the_code() -> list[tuple[str, list[str]]]:
 _VARIABLES = {"secret_keys": ["TOCSIN_SECRET_KEY", "TOCSIN_SECRET_KEYS"]}
 #: the names that every program with spans has
 _ENDPOINTS = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"]
+_VARIABLES["embeddings"] = [f"TOCSIN_EMBEDDINGS_{field.upper()}" for field in Embeddings.__dataclass_fields__]
 _VARIABLES["spans_endpoint"] = [*_ENDPOINTS, "OTEL_SDK_DISABLED"]
 
 
@@ -91,13 +93,14 @@ def test_the_page_says_the_defaults_of_the_code(monkeypatch: pytest.MonkeyPatch,
     """What an empty environment gives is what the page calls the default."""
     loaded = _loaded_without_environment(monkeypatch, tmp_path)
     folders = {"<var>": str(loaded.var_dir), "<config>": str(loaded.config_dir)}
+    values = vars(loaded) | {f"embeddings_{field}": value for field, value in vars(loaded.embeddings).items()}
     wrong = {}
     for name, said in _documented().items():
         field = name.removeprefix("TOCSIN_").lower()
         if name in DESCRIBED:
             assert said == DESCRIBED[name][0]
-        elif hasattr(loaded, field) and field != "secret_keys":
-            value = getattr(loaded, field)
+        elif field in values and field != "secret_keys":
+            value = values[field]
             literal = re.fullmatch("`(.*)`", said)
             text = literal[1] if literal else said
             for word, folder in folders.items():

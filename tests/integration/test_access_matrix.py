@@ -24,8 +24,9 @@ from store.gateway import configurations
 from tasks.control import calendars
 from tasks.generations import changes
 from tasks.generations.changes import Author
-from tests.support import dispatching, runs, sealed
+from tests.support import dispatching, embeddings, runs, sealed
 from tests.support.api import PASSWORD, Door, assert_problem, carry_out
+from tests.support.embeddings import Server
 
 _READ, _EXECUTE, _DECIDE, _WRITE, _ADMIN, _PUBLIC = "viewer", "execute", "decide", "operator", "admin", "public"
 #: for users of any role and for no key
@@ -115,6 +116,7 @@ ENTRIES = {
     ("GET", "/v1/audit/<slashed:record_id>/proof"): _READ,
     ("POST", "/v1/dispatch"): _WRITE,
     ("POST", "/v1/dispatch/batch"): _WRITE,
+    ("POST", "/v1/embeddings/similarity"): _WRITE,
     ("GET", "/v1/dispatch/<dispatch:dispatch_id>"): _WRITE,
     ("GET", "/approvals"): _READ,
     ("POST", "/approvals/<id:approval_id>/approve"): _DECIDE,
@@ -237,6 +239,7 @@ _WITHOUT_TENANT = {
     ("POST", "/v1/auth/login"),
     ("POST", "/v1/auth/logout"),
     ("POST", "/v1/auth/password"),
+    ("POST", "/v1/embeddings/similarity"),
     ("GET", "/v1/audit/<slashed:record_id>"),
     ("GET", "/v1/audit/<slashed:record_id>/why"),
     ("POST", "/v1/audit/<slashed:record_id>/replay"),
@@ -304,6 +307,7 @@ _BODIES["PATCH", "/users/<id:username>"] = {"role": "viewer"}
 _BODIES["POST", "/v1/auth/password"] = {"old": PASSWORD, "new": f"{PASSWORD}-new"}
 _BODIES["POST", "/v1/auth/login"] = {"username": "seen", "password": PASSWORD}
 _BODIES["POST", "/v1/dispatch"] = dispatching.body()
+_BODIES["POST", "/v1/embeddings/similarity"] = {"text": "one", "topic": "one"}
 _BODIES["POST", "/v1/dispatch/batch"] = [dispatching.body()]
 _BODIES["POST", "/playbooks"] = {"name": "New", "steps": [{"id": "wait", "type": "delay", "seconds": 1}]}
 _BODIES["POST", "/playbooks/validate"] = _BODIES["PUT", "/playbooks/<id:playbook_id>"] = _BODIES["POST", "/playbooks"]
@@ -509,7 +513,7 @@ def test_without_a_key_only_public_routes_answer(door: Door) -> None:
 
 
 @pytest.mark.parametrize("who", ["viewer", "execute", "decide", "operator", "admin"])
-def test_each_role_does_what_it_may_and_no_more(door: Door, who: str) -> None:
+def test_each_role_does_what_it_may_and_no_more(door: Door, who: str, meanings: Server) -> None:
     """A role that lacks the permission gets 403; one that has it never does."""
     key = door.key("operator" if who in _SCOPES else who, scopes=_SCOPES.get(who, ()), grants=[{"tenants": ["*"]}])
     things = Things(door)
@@ -527,6 +531,13 @@ def test_each_role_does_what_it_may_and_no_more(door: Door, who: str) -> None:
         if method != "GET":  # what the call has changed is not what the next one expects
             _remove(door)
             things = Things(door)
+
+
+@pytest.fixture
+def meanings() -> Iterator[Server]:
+    """A provider of embeddings: without one there is nothing to compare texts with."""
+    with pytest.MonkeyPatch.context() as patch, embeddings.serving(patch) as server:
+        yield server
 
 
 @pytest.mark.parametrize("who", ["viewer", "operator", "admin"])

@@ -7,7 +7,7 @@ from tests.support.processes import ROOT, clean_environment
 
 #: libraries that a web process imports with the first request that needs them, if one does; of OpenTelemetry the client
 #: of Redis imports other parts where they are installed
-LATER = {"argon2", "opentelemetry.exporter", "pycurl", "smtplib"}
+LATER = {"argon2", "numpy", "opentelemetry.exporter", "pycurl", "smtplib", "tokenizers", "wordllama"}
 
 
 def test_a_web_process_starts_without_what_few_requests_need() -> None:

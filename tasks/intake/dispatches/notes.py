@@ -67,7 +67,8 @@ def _details(verdict: Verdict, check: Check | None) -> dict[str, object]:
     shadows = [{"rule": shadow.rule, "verdict": shadow.verdict} for shadow in verdict.shadows]
     by: Verdict | Check = verdict if check is None else check
     condition = None if verdict.kind in _GOES_ON else by.condition
-    members = {"reason": by.reason, "condition": condition, "shadows": shadows or None}
+    problems = [{"rule": problem.rule, "detail": problem.detail} for problem in verdict.problems]
+    members = {"reason": by.reason, "condition": condition, "shadows": shadows or None, "problems": problems or None}
     return {**members, "silence": silence_of(verdict.quiet) or None}
 
 

@@ -25,8 +25,8 @@ def generation():
 
 
 def test_the_examples_are_a_folder(generation):
-    """There are eleven rules, and the providers and the chain that they name."""
-    assert len(generation.rules) == 11
+    """There are twelve rules, and the providers and the chain that they name."""
+    assert len(generation.rules) == 12
     assert generation.chains["enrich-and-page"]["total_steps"] == 3
 
 
@@ -53,6 +53,24 @@ def test_the_rules_match_what_they_say(generation, given, recorded, rule):
     asked = facts(**given)
     verdict = decide(generation.ruleset().candidates(*asked.key), asked, Records(recorded))
     assert verdict.rule == rule
+
+
+def test_a_report_about_phishing_needs_a_look(generation):
+    """What is similar to the topic waits for an approval; what is not goes out."""
+
+    class Meanings:
+        threshold = 0.3
+
+        def similarity(self, topic, text):
+            return 0.4 if "phishing" in topic.text and "password" in text else 0.1
+
+        def note(self, result):
+            pass
+
+    for text, rule in (("asks for my password", "phishing-needs-a-look"), ("the lamp is broken", None)):
+        asked = facts(action_type="forward_report", payload={"description": text})
+        rules = generation.ruleset().candidates(*asked.key)
+        assert decide(rules, asked, Records({}), meaning=Meanings()).rule == rule
 
 
 def test_rules_that_continue_leave_their_mark(generation):

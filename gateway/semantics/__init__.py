@@ -1,0 +1,1 @@
+"""Comparing texts by what they mean."""
