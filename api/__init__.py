@@ -8,8 +8,6 @@ compute.
 import functools
 import random
 import re
-from collections.abc import Callable
-from typing import Any
 
 from flask import Flask, Response, current_app, g
 
@@ -19,6 +17,7 @@ from api.access import sign_in, users
 from api.actions import executions, trigger
 from api.actions import routes as actions
 from api.actions.schemas import BEYOND
+from api.application import App
 from api.approvals import links as approval_links
 from api.approvals import routes as approvals
 from api.calendars import routes as calendars
@@ -37,6 +36,7 @@ from api.http.blueprint import (
     SlashedConverter,
     StepIdConverter,
     TextConverter,
+    append,
 )
 from api.http.body import MAX_BYTES
 from api.http.current_request import present
@@ -106,17 +106,6 @@ _BELOW_V1 = (
 _GUARDED = ("/api/", "/v1/", "/compat/", "/admin/")
 #: the canonical prefix, which is documented, comes first
 _PREFIXES = {"/api": "", "/api/v1": "v1-"}
-
-
-class App(Flask):
-    """Flask for handlers that are plain functions."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """The function itself.
-
-        The library checks five times in each request whether it is a coroutine.
-        """
-        return func
 
 
 def create_app() -> Flask:
@@ -223,7 +212,7 @@ def _mount(app: Flask) -> None:
 def _begin() -> None:
     HERE.begin()
     asked = present()
-    given = asked.headers.get("X-Request-Id", "")
+    given = asked.environ.get("HTTP_X_REQUEST_ID", "")
     g.request_id = request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
     logs.bind(request_id=request_id)
     if asked.path.startswith(_GUARDED):
@@ -234,8 +223,7 @@ def _finish(response: Response) -> Response:
     seconds = pool.spent()
     if seconds > _FREE and "caller" in g:
         current_app.extensions["tocsin.limiter"].charge(f"key/{auth.caller().key_id}", round(seconds / _REQUEST))
-    more = [("X-Request-Id", g.request_id), ("X-Content-Type-Options", "nosniff"), *standing()]
-    response.headers.extend(more)
+    append(response, [("X-Request-Id", g.request_id), ("X-Content-Type-Options", "nosniff"), *standing()])
     return response
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from gunicorn import glogging, util
 
 from config import logs, spans
-from config.connections import LEAVING, MOST
+from config.server.connections import LEAVING, MOST
 from config.settings import settings
 
 #: open files of a process other than its connections: databases, logs, libraries
@@ -41,7 +41,7 @@ def _connections() -> int:
 
 
 bind = f"{settings().host}:{settings().port}"
-worker_class = "config.connections.Worker"
+worker_class = "config.server.worker.Worker"
 worker_connections = _connections()
 timeout = 30
 graceful_timeout = 10

@@ -8,6 +8,9 @@ secrets are never logged.
 import functools
 import logging
 import sys
+from collections.abc import Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 from config.settings import settings
@@ -20,8 +23,17 @@ import structlog  # noqa: E402
 for _name in _unwanted:
     del sys.modules[_name]
 
+_NONE: Mapping[str, Any] = MappingProxyType({})
+#: the ids that are bound here; the library's own way looks at every variable of the context at the end of each request
+_bound: ContextVar[Mapping[str, Any]] = ContextVar("bound", default=_NONE)
+
+
+def _with_ids(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    return {**_bound.get(), **event}
+
+
 _SHARED: list[Any] = [
-    structlog.contextvars.merge_contextvars,
+    _with_ids,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -114,6 +126,16 @@ def logger(name: str) -> Any:
     return structlog.stdlib.get_logger(name)
 
 
-bind = structlog.contextvars.bind_contextvars
-unbind = structlog.contextvars.unbind_contextvars
-clear = structlog.contextvars.clear_contextvars
+def bind(**ids: Any) -> None:
+    """Tie ids to what this thread or greenlet logs from now on."""
+    _bound.set({**_bound.get(), **ids})
+
+
+def unbind(*names: str) -> None:
+    """Tie these ids no longer."""
+    _bound.set({name: one for name, one in _bound.get().items() if name not in names})
+
+
+def clear() -> None:
+    """Tie no ids."""
+    _bound.set(_NONE)

@@ -132,6 +132,8 @@ class Trigger(Strict):
         "simulate": "dry_run",
     }
 
+    APART = frozenset({"sandbox", "dry_run"})
+
     target = fields.String(
         allow_none=True,
         load_default=None,

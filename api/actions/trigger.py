@@ -8,7 +8,7 @@ from api.actions import examples, schemas
 from api.http import schemas as http_schemas
 from api.http import times
 from api.http.auth import caller, requires
-from api.http.blueprint import LOCATION, Blueprint, answer
+from api.http.blueprint import LOCATION, Blueprint, finished, written
 from api.http.current_request import present
 from api.http.idempotency_key import KEY_HEADER, idempotency_key
 from api.http.load import HERE, LISTS
@@ -16,7 +16,7 @@ from gateway import gate_column
 from playbooks.states import Mode
 from store.definitions import actions
 from store.engine import db
-from tasks.intake.dispatch import DispatchRequest, dispatch
+from tasks.intake.dispatch import AcceptedExecution, DispatchRequest, dispatch
 
 blueprint = Blueprint("triggers", __name__, tag="actions")
 
@@ -60,18 +60,30 @@ def trigger_action(given: dict[str, Any], action_id: str) -> Response:
                 unless_urgent=HERE.refuse,
             )
         )
-    members = {
-        "execution_id": accepted.execution_id,
-        "action_id": accepted.action_id,
-        "status": accepted.status,
-        "created_at": times.stamp(accepted.created_at),
-        "started_at": None,
-        "sandbox": accepted.mode == Mode.SANDBOX,
-        "dry_run": accepted.mode == Mode.DRY_RUN,
-        **gate_column.shown(accepted.gate),
-    }
     prefix = present().path.partition("/actions/")[0]
     headers = {"Location": f"{prefix}/actions/executions/{accepted.execution_id}"}
     if accepted.replayed:
         headers["Idempotency-Replayed"] = "true"
-    return answer({"data": members}, 202, headers)
+    return finished(_text(accepted), 202, headers)
+
+
+#: the answer before, and behind, what a rule adds; ids and times need no escapes
+_ACCEPTED = (
+    '{"data":{"execution_id":"%s","action_id":"%s","status":"%s","created_at":"%s","started_at":null,'
+    '"sandbox":%s,"dry_run":%s%s}}'
+)
+_FLAGS = {False: "false", True: "true"}
+
+
+def _text(accepted: AcceptedExecution) -> str:
+    """The answer, written from prepared pieces."""
+    decided = "," + written(gate_column.shown(accepted.gate))[1:-1] if accepted.gate is not None else ""
+    return _ACCEPTED % (
+        accepted.execution_id,
+        accepted.action_id,
+        accepted.status,
+        times.stamp(accepted.created_at),
+        _FLAGS[accepted.mode == Mode.SANDBOX],
+        _FLAGS[accepted.mode == Mode.DRY_RUN],
+        "" if decided == "," else decided,
+    )

@@ -68,6 +68,9 @@ def identify(asked: Request) -> None:
 
 def _is_public(asked: Request) -> bool:
     """Whether anyone may ask: for an open operation, and for the methods that its path lacks."""
+    route = getattr(asked, "route", None)
+    if route is not None:
+        return bool(route.public)
     views, refused = current_app.view_functions, asked.routing_exception
     if not isinstance(refused, MethodNotAllowed):
         return getattr(views.get(asked.endpoint or ""), "public", False)
@@ -174,9 +177,9 @@ def _signed_in(connection: Connection, token: str) -> tuple[Caller, bool] | None
 
 
 def _presented(asked: Request) -> str | None:
-    scheme, _, key = asked.headers.get("Authorization", "").partition(" ")
+    scheme, _, key = asked.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() != "bearer":
-        key = asked.headers.get("X-API-Key", "")
+        key = asked.environ.get("HTTP_X_API_KEY", "")
     key = key.strip()
     return key if key and key.isprintable() else None
 
@@ -233,8 +236,9 @@ def requires(permission: str | None, *others: str) -> Callable[[View], View]:
 
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
+            held = g.caller.permissions if scopes else ()
             for needed in scopes:
-                if needed not in g.caller.permissions:
+                if needed not in held:
                     raise Forbidden(f"This needs the permission {needed}, which the key does not carry.")
             asked = present()
             if not takes_query and asked.query_string:

@@ -280,16 +280,37 @@ def notes(view: View, **more: Any) -> dict[str, Any]:
 
 
 class Finished(Response):
-    """An answer whose headers are final: text, its length, ASCII."""
+    """An answer whose headers are final: JSON, its length, ASCII."""
 
-    def get_wsgi_headers(self, environ: Any) -> Headers:  # noqa: ARG002 - the library's signature
-        """The headers, without the library's second check of each."""
-        return self.headers
+    def __init__(self, text: str, status: int = 200, headers: dict[str, str] | None = None) -> None:
+        data = text.encode()
+        self.response = [data]
+        self._status, self._status_code = _status_line(status), status
+        self.headers = Headers()
+        self.headers._list = [  # noqa: SLF001 - the library looks for line breaks in each, of which there are none
+            *(headers.items() if headers else ()),
+            _JSON_TYPE,
+            ("Content-Length", str(len(data))),
+        ]
+        self._on_close = []
 
-    def get_app_iter(self, environ: Any) -> Iterable[bytes]:
-        """The text, which needs no closing; none for a HEAD request."""
-        text: Iterable[bytes] = self.response  # type: ignore[assignment]  # bytes, since it is set
-        return () if environ["REQUEST_METHOD"] == "HEAD" else text
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        """The text, which needs no closing; none for a HEAD request. The headers go without a second check."""
+        start_response(self._status, self.headers.to_wsgi_list())
+        return () if environ["REQUEST_METHOD"] == "HEAD" else self.response  # type: ignore[return-value]
+
+
+def append(response: Response, headers: Iterable[tuple[str, str]]) -> None:
+    """Add headers of our own making, in ASCII, without the library's check of each."""
+    response.headers._list.extend(headers)  # noqa: SLF001
+
+
+_JSON_TYPE = ("Content-Type", "application/json")
+
+
+@functools.cache
+def _status_line(status: int) -> str:
+    return Response(status=status).status
 
 
 #: JSON as short as it can be. Raises ValueError for NaN and infinity, which JSON does not have.
@@ -306,7 +327,7 @@ def answer(members: Any, status: int = 200, headers: dict[str, str] | None = Non
 
 def finished(text: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """The answer with this JSON text; ``headers`` in ASCII."""
-    return Finished(text, status, headers, content_type="application/json")
+    return Finished(text, status, headers)
 
 
 def nothing() -> Response:

@@ -6,12 +6,12 @@ without NUL and lone surrogates (400). Where a handler takes YAML too, the same 
 """
 
 import contextlib
-import functools
 from collections.abc import Callable, Collection
+from io import BytesIO
 from typing import Any
 
 from flask import Request
-from marshmallow import RAISE, ValidationError, fields
+from marshmallow import RAISE, ValidationError
 from webargs import missing
 from webargs.flaskparser import FlaskParser, abort
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
@@ -30,7 +30,6 @@ MAX_BYTES = 1024 * 1024
 #: sends loses the answer
 MOST_FORGOTTEN = 16 * MAX_BYTES
 _JSON, _YAML = "application/json", "application/yaml"
-_PARAMETERS = {"parameters"}
 #: names of UTF-8, and of the part of it that is ASCII
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _PIECE = 64 * 1024
@@ -71,10 +70,8 @@ def load(schema: Schema, declared: Declared | None = None) -> Any:
         As ``read``, and BadRequest: it is not what the schema wants.
     """
     value = read(present())
-    if isinstance(value, dict) and value.keys() == _PARAMETERS and isinstance(value["parameters"], dict):
-        others = _others(schema)
-        if others is not None:
-            return {**others, **value}
+    if isinstance(value, dict) and (loaded := schema.plainly(value)) is not None:
+        return loaded
     if isinstance(value, dict) and len(value) > _MANY:
         _refuse_many(schema, value)
     try:
@@ -108,23 +105,6 @@ def _refuse_many(schema: Schema, value: dict[str, Any]) -> None:
         abort(Parser.DEFAULT_VALIDATION_STATUS, messages={"json": named}, schema=schema)
 
 
-@functools.cache
-def _others(schema: Schema) -> dict[str, Any] | None:
-    """Defaults of the other members for a body with only ``parameters``.
-
-    Nearly all bodies are so. The defaults are cached, because the schema's way through each member costs more than all
-    other work on a body. None where its parameters are not any object, or where others are required.
-    """
-    given = schema.fields.get("parameters")
-    if not isinstance(given, fields.Dict) or given.value_field is not None or given.validators:
-        return None
-    try:
-        loaded: dict[str, Any] = schema.load({"parameters": {}}, unknown=RAISE)
-    except ValidationError:
-        return None
-    return {name: value for name, value in loaded.items() if name != "parameters"}
-
-
 def read_object(*, yaml: bool = False) -> dict[str, Any]:
     """The body of the present request as a JSON object.
 
@@ -143,6 +123,9 @@ def read_object(*, yaml: bool = False) -> dict[str, Any]:
 def refuse() -> None:
     """Raise InvalidRequest for a body that no handler would read."""
     asked = present()
+    said = asked.environ
+    if not said.get("CONTENT_LENGTH") and not said.get("HTTP_TRANSFER_ENCODING"):
+        return
     if (asked.content_length or asked.headers.get("Transfer-Encoding")) and read(asked) not in (missing, {}):
         raise InvalidRequest("This operation takes no body.")
 
@@ -159,6 +142,8 @@ def read(req: Request, *, yaml: bool = False, most: int = MAX_BYTES) -> Any:
     raw = _bytes(req, most)
     if not raw:
         return missing
+    if req.environ.get("CONTENT_TYPE") == _JSON and "HTTP_CONTENT_ENCODING" not in req.environ:  # nearly always
+        return parse(raw) if len(raw) <= _LARGE else pool.in_turn(parse, raw)
     kind = req.mimetype
     if kind not in ((_JSON, _YAML) if yaml else (_JSON,)):
         or_yaml = f", or as YAML, with Content-Type: {_YAML}" if yaml else ""
@@ -174,6 +159,11 @@ def read(req: Request, *, yaml: bool = False, most: int = MAX_BYTES) -> Any:
 
 
 def _bytes(req: Request, most: int) -> bytes:
+    whole = req.environ["wsgi.input"]
+    if type(whole) is BytesIO and req.environ.get("CONTENT_LENGTH", "").isdecimal():  # it came with its head
+        size = len(whole.getbuffer())
+        if size < most and int(req.environ["CONTENT_LENGTH"]) == size:
+            return whole.read()
     if most != MAX_BYTES:
         req.max_content_length = most
     try:

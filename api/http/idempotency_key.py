@@ -24,7 +24,7 @@ def idempotency_key() -> str | None:
     Raises:
         InvalidRequest: the header holds no key.
     """
-    key = present().headers.get("Idempotency-Key")
+    key = present().environ.get("HTTP_IDEMPOTENCY_KEY")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidRequest("Idempotency-Key must be 1 to 255 printable ASCII characters.")
     return key

@@ -20,6 +20,7 @@ from greenlet import getcurrent
 
 from config import logs
 from config.errors import Overloaded, Unavailable
+from config.locks import brief
 from store.engine import db, group_commit
 from tasks.messages import publisher
 
@@ -47,7 +48,7 @@ class Load:
 
     def __init__(self) -> None:
         self.under_way = 0
-        self._lock = threading.Lock()
+        self._lock = brief()
         self._spent, self._ended = GUESS * MEMORY, float(MEMORY)
         self._ended_at: float | None = None
         self._refused, self._said_at = 0, float("-inf")
@@ -88,7 +89,7 @@ class Load:
 
         Only requests that are not urgent are refused.
         """
-        number, waited = self.under_way, getattr(getcurrent(), "waited", 0.0)  # for its turn: config.connections
+        number, waited = self.under_way, getattr(getcurrent(), "waited", 0.0)  # for its turn: config.server.worker
         if number <= FEW and waited <= OLDEST:
             return
         soon = number * self._spent / self._ended <= LONGEST or number <= NEVER
@@ -118,7 +119,8 @@ class Lists:
         """Let lists wait while the block accepts something; it waits for no client."""
         with self._lock:
             self._accepts += 1
-            self._passed.clear()
+            if self._accepts == 1:
+                self._passed.clear()
         try:
             yield
         finally:

@@ -82,6 +82,8 @@ WORDS_FOR_PARAMETERS = dict.fromkeys(
 class Flag(fields.Boolean):
     """true or false; a word or number of that meaning is refused."""
 
+    takes_only_booleans = True
+
     def _deserialize(self, value: Any, attr: Any, data: Any, **_: Any) -> bool:  # noqa: ARG002
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)

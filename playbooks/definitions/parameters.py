@@ -10,6 +10,7 @@ as notes, unless they look like a misspelt one of these.
 """
 
 import copy
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -299,6 +300,64 @@ def resolve(definitions: list[dict[str, Any]], values: Any) -> tuple[dict[str, A
             problems.append(Problem(f"/{name}", f"'{name}' {fault}"))
         resolved[name] = value
     return resolved, problems + _undeclared([str(name) for name in values if name not in resolved], resolved)
+
+
+#: the members of a declaration that bound its values
+_FURTHER = frozenset({"validation", "options"})
+#: the type of the values that need no further look, where a declaration says no more than its kind
+_PLAIN: dict[str, type] = {"string": str, "integer": int, "boolean": bool, "secret": str}
+#: characters of a text, and the size of a number, that every kind takes
+_SHORT, _SMALL = 4096, 2**31
+
+
+class Declared:
+    """The parameters of a revision, with what their checks need worked out once.
+
+    A value of a plain kind is looked at here; all others, and every fault, are left to ``resolve``.
+    """
+
+    def __init__(self, definitions: list[dict[str, Any]]) -> None:
+        self.definitions = definitions
+        self.secret_names = secret_names(definitions)
+        self._entries = [
+            (one["name"], one, None if one.keys() & _FURTHER else _PLAIN.get(one["type"]), one.get("default"))
+            for one in definitions
+        ]
+
+    def resolve(self, values: Any) -> tuple[dict[str, Any], list[Problem]]:
+        """As ``resolve``."""
+        found: dict[str, Any] = {}
+        if type(values) is not dict:
+            return resolve(self.definitions, values)
+        for name, definition, plain, default in self._entries:
+            value = values.get(name)
+            if value is None:
+                if default is not None or definition.get("required"):
+                    return resolve(self.definitions, values)
+            elif (type(value) is not plain or not _is_plain(value)) and value_fault(definition, value):
+                return resolve(self.definitions, values)
+            found[name] = value
+        if values.keys() - found.keys():
+            return resolve(self.definitions, values)
+        return found, []
+
+
+class OfRevision:
+    """What the revisions of actions and playbooks have in common."""
+
+    definition: Mapping[str, Any]
+
+    @functools.cached_property
+    def declared(self) -> Declared:
+        """Its parameters, whose checks are prepared once."""
+        return Declared(self.definition["parameters"])
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a text or a number is one that every kind takes."""
+    if isinstance(value, str):
+        return 0 < len(value) <= _SHORT and value.isascii()
+    return bool(-_SMALL < value < _SMALL)
 
 
 def _hint(name: str, declared: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from config.errors import Conflict, NotFound
 from playbooks.credentials import RULES
+from playbooks.definitions.parameters import OfRevision
 from store import audit
 from store.definitions.missing import refusal
 from store.engine.db import Connection, IntegrityError, metadata, now_ms
@@ -26,7 +27,7 @@ from store.paging import Found, Order, Part, Total, read
 
 
 @dataclass(frozen=True, kw_only=True)
-class Revision:
+class Revision(OfRevision):
     """A definition at one version.
 
     ``sealed`` holds its secret parts, encrypted, where its kind has any.
@@ -43,10 +44,7 @@ class Revision:
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """A definition as it is now; times in milliseconds.
-
-    The class of a kind adds the columns that only this kind shows.
-    """
+    """A definition as it is now (times in ms); the class of a kind adds columns."""
 
     workspace_id: str
     id: str

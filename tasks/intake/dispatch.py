@@ -141,10 +141,10 @@ def prepared(request: DispatchRequest) -> ReadyExecution:
     _refuse_the_impossible(definition, request, enabled=head.enabled)
     if request.unless_urgent is not None and queue_of(definition) != URGENT:
         request.unless_urgent()
-    values, problems = parameters.resolve(definition["parameters"], request.parameters)
+    values, problems = revision.declared.resolve(request.parameters)
     if problems:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
-    form = Form(revision=revision, values=values, secret_names=parameters.secret_names(definition["parameters"]))
+    form = Form(revision=revision, values=values, secret_names=revision.declared.secret_names)
     execution_id = new_id("exec")
     form = verdicts.judged(
         form,

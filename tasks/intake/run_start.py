@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from config.errors import AlreadyRunning, Conflict, InvalidRequest, Problem, Unavailable, Unprocessable
 from gateway.facts import CHAIN_PREFIX
-from playbooks.definitions import parameters
+from playbooks.definitions.parameters import Declared
 from playbooks.states import Mode
 from playbooks.widths import MOST_LIVE
 from store.access import Caller
@@ -224,14 +224,15 @@ def prepare(request: RunRequest) -> ReadyRun:
             text = f"The playbook {request.playbook_id!r} is disabled; enable it first."
             raise Conflict(text, code="playbook_disabled")
         revision_id, last_error = revision_id or head.revision_id, head.last_error
-    definition = revisions.playbook(revision_id)[0].definition
+    revision = revisions.playbook(revision_id)[0]
+    definition = revision.definition
     if definition["target_required"] and not request.target:
         problem = Problem("/target_asset_id", "this playbook needs the asset it is to work on")
         raise InvalidRequest("The asset is missing.", code="target_required", problems=[problem])
     if request.depth > DEEPEST:
         raise Conflict(f"Playbooks start playbooks more than {DEEPEST} deep.", code="too_deep")
     run_id = new_id("pexec")
-    masked, sealed = _values(definition, request, parameters_cell(request.workspace_id, run_id, revision_id))
+    masked, sealed = _values(revision.declared, request, parameters_cell(request.workspace_id, run_id, revision_id))
     pinned = pins(request.workspace_id, revision_id, request.pinned or kept["actions"])
     now = db.now_ms()
     row = rows.run(
@@ -278,18 +279,17 @@ def context(request: RunRequest, pinned: Mapping[str, str]) -> str:
     return json.dumps({**{name: getattr(request, name) for name in names}, "pins": pinned, "carried": carried})
 
 
-def _values(definition: Mapping[str, Any], request: RunRequest, cell: Cell) -> tuple[str, str | None]:
+def _values(declared: Declared, request: RunRequest, cell: Cell) -> tuple[str, str | None]:
     """The parameters in their stored form.
 
     A playbook that declares none takes any.
     """
-    declared = definition["parameters"]
-    if not declared:
+    if not declared.definitions:
         return seal_parameters(request.parameters, request.secret_names, cell, request.secrets)
-    values, problems = parameters.resolve(declared, request.parameters)
+    values, problems = declared.resolve(request.parameters)
     if problems:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
-    return seal_parameters(values, {*parameters.secret_names(declared), *request.secret_names}, cell, request.secrets)
+    return seal_parameters(values, {*declared.secret_names, *request.secret_names}, cell, request.secrets)
 
 
 def _opening(row: NewRow, pins: Mapping[str, str]) -> Chain:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
 from marshmallow import RAISE, fields
 
 from api.actions import schemas
@@ -23,6 +25,42 @@ def test_parameters_alone_are_read_as_the_schema_reads_them(schema: Schema, para
     for _ in range(2):
         with Flask("any").test_request_context(method="POST", json=given):
             assert body.load(schema) == schema.load(given, unknown=RAISE)
+
+
+#: members of bodies, known and unknown, and values at the edges of what each takes
+MEMBERS = st.dictionaries(
+    st.sampled_from(["parameters", "target", "target_asset_id", "sandbox", "dry_run", "from", "reason", "revisions"]),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.sampled_from(["", "x", "x" * 255, "x" * 256, 0, 1, "true", "failed", "pinned", {}, {"a": 1}, [], 1.5]),
+    ),
+    max_size=4,
+)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [schemas.Trigger(), run_schemas.RunRequest(), run_schemas.RetryRequest(), schemas.ActionDefinition()],
+    ids=lambda one: type(one).__name__,
+)
+@given(members=MEMBERS)
+def test_plain_bodies_are_read_as_the_schema_reads_them(schema: Schema, members: dict[str, Any]) -> None:
+    """What is read without the library is what the library reads, and nothing that it refuses."""
+    found = schema.plainly(members)
+    if found is not None:
+        assert found == schema.load(members, unknown=RAISE)
+        assert repr(sorted(found.items())) == repr(sorted(schema.load(members, unknown=RAISE).items()))
+
+
+def test_most_bodies_are_plain() -> None:
+    """Else the comparison above would compare nothing."""
+    members = {"parameters": {"host": "web-1"}, "target": "web-1", "sandbox": True}
+    assert schemas.Trigger().plainly(members) == {**members, "dry_run": False}
+    assert schemas.Trigger().plainly({}) == {"parameters": {}, "target": None, "sandbox": False, "dry_run": False}
+    assert run_schemas.RunRequest().plainly({"dry_run": True, "target_asset_id": "a"}) is not None
+    fresh = [schemas.Trigger().plainly({}) or {} for _ in range(2)]
+    assert fresh[0]["parameters"] is not fresh[1]["parameters"]
 
 
 def test_parameters_that_are_declarations_are_looked_at() -> None:

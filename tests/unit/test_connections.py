@@ -9,14 +9,15 @@ from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import gevent.socket
 import pytest
 from gunicorn.arbiter import Arbiter
 
-from config import connections
-from config.connections import Connection, Connections
 from config.errors import TooSlow
 from config.networks import network
+from config.server import connections, worker
+from config.server.connections import Connection, Connections
 from config.settings import SettingsError, settings
 
 
@@ -166,10 +167,10 @@ def test_a_wrong_setting_ends_the_server_too(
     def refuse(_: object) -> None:
         raise SettingsError("TOCSIN_REDIS_URL: the server has known holes")
 
-    monkeypatch.setattr(connections.GeventWorker, "load_wsgi", refuse)
-    worker = connections.Worker.__new__(connections.Worker)
+    monkeypatch.setattr(worker.GeventWorker, "load_wsgi", refuse)
+    one = worker.Worker.__new__(worker.Worker)
     with pytest.raises(SystemExit) as ended:
-        worker.load_wsgi()
+        one.load_wsgi()
     assert ended.value.code == Arbiter.WORKER_BOOT_ERROR
     assert capsys.readouterr().err == "TOCSIN_REDIS_URL: the server has known holes\n"
 
@@ -177,8 +178,8 @@ def test_a_wrong_setting_ends_the_server_too(
 def test_the_garbage_collector_leaves_alone_what_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is off while the application is loaded, and afterwards on, for what comes later."""
     seen, before = [], gc.get_freeze_count()
-    monkeypatch.setattr(connections.GeventWorker, "load_wsgi", lambda _: seen.append(gc.isenabled()))
-    connections.Worker.__new__(connections.Worker).load_wsgi()
+    monkeypatch.setattr(worker.GeventWorker, "load_wsgi", lambda _: seen.append(gc.isenabled()))
+    worker.Worker.__new__(worker.Worker).load_wsgi()
     assert [*seen, gc.isenabled()] == [False, True]
     assert gc.get_freeze_count() > before
 
@@ -196,3 +197,26 @@ def test_the_garbage_collector_leaves_alone_what_is_loaded(monkeypatch: pytest.M
 def test_callers_are_counted_by_network(address: str, counted: str) -> None:
     """All addresses of an IPv6 network of 64 bits are one caller."""
     assert network(address) == counted
+
+
+def test_an_answer_that_the_network_does_not_take_at_once_goes_on(pair: tuple[Any, socket.socket]) -> None:
+    """What is left is sent as the client takes it, in order."""
+    mine, client = pair
+    one, whole = Connection(mine, "fd00::1", Connections()), bytes(range(256)) * 20_000
+    one.setblocking(True)
+    sending = gevent.spawn(one.sendall, whole)
+    theirs, received = gevent.socket.socket(client.family, client.type, fileno=client.detach()), b""
+    while len(received) < len(whole):
+        received += theirs.recv(65536)
+    sending.get(timeout=5)
+    theirs.close()
+    assert received == whole
+
+
+def test_nothing_goes_past_tls() -> None:
+    """A socket with TLS sends by itself: its inner one would send in clear."""
+    sent: list[bytes] = []
+    inner = SimpleNamespace(send=lambda _data: pytest.fail("sent in clear"))
+    tls = SimpleNamespace(_sslobj=object(), _sock=inner, sendall=lambda data: sent.append(bytes(data)))
+    Connection(tls, "192.0.2.1", Connections()).sendall(b"an answer")
+    assert sent == [b"an answer"]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import Problem
-from playbooks.definitions.parameters import check_definitions, normalise, resolve, secret_names
+from playbooks.definitions.parameters import Declared, check_definitions, normalise, resolve, secret_names
 
 DOCUMENTED = [
     {"name": "ip_address", "type": "string", "required": True},
@@ -38,6 +38,38 @@ def problem_of(definition):
 def resolved(definitions, values):
     assert check_definitions(definitions) == []
     return resolve(normalise(definitions), values)
+
+
+#: values at the edges of what each type takes
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**65), 2**65),
+    st.floats(),
+    st.text(max_size=12),
+    st.sampled_from(["", "x" * 4096, "x" * 4097, "x" * 65_536, "x" * 65_537, "\ud800", "203.0.113.50", "low"]),
+    st.sampled_from([2**31 - 1, 2**31, -(2**31), 2**63, -(2**63), 24, 721]),
+    st.lists(st.integers(), max_size=4),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=3),
+)
+PLAIN = [
+    {"name": "host", "type": "string", "required": True},
+    {"name": "note", "type": "string"},
+    {"name": "hours", "type": "integer"},
+    {"name": "fast", "type": "boolean"},
+    {"name": "key", "type": "secret"},
+    {"name": "more", "type": "object"},
+]
+VALUES = st.dictionaries(st.sampled_from([*(one["name"] for one in (*RICH, *PLAIN)), "undeclared"]), ODD, max_size=8)
+
+
+@given(definitions=st.sampled_from([DOCUMENTED, RICH, PLAIN, []]), values=st.one_of(VALUES, ODD))
+def test_what_is_prepared_once_finds_the_same(definitions, values):
+    """The values and the faults of a revision, whose checks are prepared, are those of its declarations."""
+    expected = resolved(definitions, values)
+    found = Declared(normalise(definitions)).resolve(values)
+    assert repr(found) == repr(expected)
+    assert list(found[0]) == list(expected[0])
 
 
 def test_documented_parameters_are_accepted_and_defaults_filled_in():

@@ -3,8 +3,8 @@
 import gevent
 import pytest
 
-from config import turns
-from config.turns import Turns
+from config.server import turns
+from config.server.turns import Turns
 
 
 def test_callers_are_called_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 from config.errors import CallerError, Unprocessable
 from gateway.facts import PROVIDER_PREFIX, Origin
 from gateway.requests import Dispatch
-from playbooks.definitions import parameters
 from playbooks.states import Mode, Status, WaitingFor
 from store import audit
 from store.access import Caller
@@ -129,12 +128,11 @@ def _stored(asked: Asked, revision: Revision | None, payload: Mapping[str, Any])
     """The dispatch in its stored form, and its sealed secrets."""
     members, sealed = asked.dispatch.members(), None
     if revision is not None and revision.workspace_id:
-        declared = revision.definition["parameters"]
-        values, problems = parameters.resolve(declared, payload)
+        values, problems = revision.declared.resolve(payload)
         if problems:
             raise Unprocessable(problems=[problem.under("/payload") for problem in problems])
         cell = parameters_cell(asked.dispatch.tenant, asked.subject, revision.id)
-        text, sealed = seal_parameters(values, parameters.secret_names(declared), cell)
+        text, sealed = seal_parameters(values, revision.declared.secret_names, cell)
         payload = json.loads(text)
     return json.dumps({**members, "payload": payload}, ensure_ascii=False, separators=(",", ":")), sealed
 

@@ -1,34 +1,28 @@
-"""Bounded connections: gunicorn's gevent worker for a process of the API.
+"""Bounds what clients may hold: the number of their connections, and the time for each part of a request.
 
 In order of time: a connection is counted, in all and for its address; where that is too many, the one that has waited
 longest for its client (of the same address, if that has too many) is closed, and when none waits the new one is served
-what is urgent and nothing else. Then its requests are read: a request line with its headers has gunicorn's
-``keepalive`` seconds from the moment the connection is free, a body ``BODY`` seconds and one more for each ``PIECE``
-that has come, an answer ``ANSWER`` seconds to be taken. Each request waits for its turn (``config.turns``), and one
-that reads lets what is being accepted pass.
+what is urgent and nothing else. A request line with its headers has gunicorn's ``keepalive`` seconds from the moment
+the connection is free, a body ``BODY`` seconds and one more for each ``PIECE`` that has come, an answer ``ANSWER``
+seconds to be taken.
 """
 
 import errno
-import gc
 import ipaddress
-import sys
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from socket import MSG_PEEK, SHUT_RDWR
 from typing import Any
 
-from gevent import GreenletExit, getcurrent
-from gunicorn import util
-from gunicorn.arbiter import Arbiter
-from gunicorn.workers.ggevent import GeventWorker
+from gevent import GreenletExit
 
 from config import logs
 from config.errors import TooSlow
 from config.networks import network
-from config.settings import SettingsError, settings
-from config.turns import Turns
+from config.settings import settings
 
 #: connections that a process holds open, and those of one address; declared proxies (``TOCSIN_PROXIES``) may hold all
 MOST, MOST_OF_ONE = 3000, 1000
@@ -38,12 +32,6 @@ LEAVING = 500
 BODY, PIECE = 10.0, 64 * 1024
 #: how long a client may take to receive an answer, seconds
 ANSWER = 30.0
-#: requests of a caller that may wait for their turn
-QUEUED = 200
-#: above this many waiting requests, the time that a request has waited counts as load
-MANY = 64
-#: always served, and maybe urgent, by the ends of their paths
-AT_ONCE, MAYBE_URGENT = ("/health",), ("/trigger", "/run", "/events", "/cancel", "/approve", "/reject")
 #: between two log lines about closed connections, seconds
 SAID_EVERY = 60.0
 
@@ -59,12 +47,18 @@ class Connection:
         #: whether the connection exceeds the bound
         self.beyond = False
         self._sock = sock
+        #: sends what the network takes at once; None over TLS, where nothing goes past its library
+        self._send = None if hasattr(sock, "_sslobj") else getattr(getattr(sock, "_sock", None), "send", None)
         self._others = others
         self._request: Any = None
-        self._due = 0.0
+        self._due = math.inf
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
+
+    def free(self, seconds: float) -> None:
+        """Record that the next request has so much time to begin and for its head."""
+        self._due = time.monotonic() + seconds
 
     def begin(self, request: Any) -> None:
         """Record that a request has been read up to its body."""
@@ -84,12 +78,12 @@ class Connection:
         The client, or this process, has closed it then.
 
         Raises:
-            TooSlow: it has taken too long over the body of its request.
+            TooSlow: it has taken too long over the body of its request. TimeoutError: over its head.
             GreenletExit: this process has closed the connection, so no client would read the answer.
         """
         self._others.waiting[self] = None
         try:
-            data: bytes = self._sock.recv(size) if self._request is None else self._recv_body(size)
+            data: bytes = self._recv_head(size) if self._request is None else self._recv_body(size)
         except OSError:
             if not self.closed:
                 raise
@@ -98,6 +92,14 @@ class Connection:
             self._others.waiting.pop(self, None)
         if self.closed and self._request is not None:
             raise GreenletExit
+        return data
+
+    def _recv_head(self, size: int) -> bytes:
+        self._sock.settimeout(min(ANSWER, max(0.001, self._due - time.monotonic())))
+        try:
+            data: bytes = self._sock.recv(size)
+        finally:
+            self._sock.settimeout(ANSWER)
         return data
 
     def _recv_body(self, size: int) -> bytes:
@@ -115,9 +117,18 @@ class Connection:
     def sendall(self, data: bytes) -> None:
         """Send an answer, or a part of it."""
         try:
-            self._sock.sendall(data)
+            sent = self._send_now(data)
+            if sent < len(data):
+                self._sock.sendall(memoryview(data)[sent:])
         except TimeoutError as error:
             raise ConnectionResetError(errno.ECONNRESET, "the client does not take its answer") from error
+
+    def _send_now(self, data: bytes) -> int:
+        """Send what the network takes at once, which is nearly always all; returns how many bytes that is."""
+        try:
+            return self._send(data) if self._send is not None else 0  # gevent's prepares for what does not happen
+        except BlockingIOError:
+            return 0
 
     def is_there(self) -> bool:
         """Whether the client has not closed its side, by a look that takes nothing and waits for nothing."""
@@ -192,74 +203,6 @@ class Connections:
                 open=self._number,
                 address=of or "a proxy",
             )
-
-
-class Worker(GeventWorker):  # type: ignore[misc]
-    """gunicorn's worker with bounded connections."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._connections = Connections(self.worker_connections - LEAVING)
-        self.turns = Turns()
-        #: tells whether the key that a request shows was valid lately
-        self.knows: Callable[[str], bool] = lambda _key: False
-        #: lets what is being accepted pass, for a moment
-        self.gives_way: Callable[[], None] = lambda: None
-
-    def load_wsgi(self) -> None:
-        """Load the application.
-
-        A wrong setting ends the server too, instead of this process again and again. What is loaded stays: the garbage
-        collector, which would take a sixth of the time, does not look at it, then or later.
-
-        Raises:
-            SystemExit: with the status by which gunicorn knows that.
-        """
-        gc.disable()
-        try:
-            super().load_wsgi()
-        except SettingsError as error:
-            sys.stderr.write(f"{error}\n")
-            raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
-        finally:
-            gc.freeze()
-            gc.enable()
-
-    def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        """Serve a connection to its end."""
-        with self._connections.counted(client, addr) as connection:
-            super().handle(listener, connection, addr)
-
-    def handle_request(self, listener_name: Any, req: Any, sock: Connection, addr: Any) -> None:
-        """Answer a request when its turn comes."""
-        peer = caller(req, addr)
-        if not req.path.endswith(AT_ONCE):
-            who = self._who(req, peer)
-            urgent = req.method == "POST" and req.path.endswith(MAYBE_URGENT)
-            if (sock.beyond or self.turns.of(who) >= QUEUED) and not urgent:
-                util.write_error(sock, 503, "", "More is being asked than can be done soon; try again in a moment.")
-                raise StopIteration
-            begun = time.monotonic()
-            self.turns.take(who)
-            many = len(self.turns) > MANY
-            getcurrent().waited = time.monotonic() - begun if many else 0.0  # read by the application
-            if req.method == "GET":
-                self.gives_way()
-        sock.begin(req)
-        try:
-            super().handle_request(listener_name, req, sock, peer)
-        finally:
-            sock.end()
-
-    def _who(self, req: Any, peer: Any) -> str:
-        """The caller whose turn it is with this request.
-
-        That is the key, or the address where the request shows no known key.
-        """
-        for name, value in req.headers:
-            if name in ("AUTHORIZATION", "X-API-KEY") and self.knows(value):
-                return str(value)
-        return str(peer[0])
 
 
 def source(address: Any) -> str:

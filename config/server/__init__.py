@@ -1,0 +1,1 @@
+"""The web server of a process: from the bytes of a request to those of its answer."""

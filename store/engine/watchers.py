@@ -1,0 +1,99 @@
+"""PostgreSQL in a process of greenlets: waits for the server with watchers that the connection keeps.
+
+In order of time: the driver asks to wait until it can read, or until it can write; whether it can write is nearly
+always true and asked of the kernel at once; otherwise the watcher of the connection is started, the other greenlets go
+on, and the driver hears what has become possible. The driver's own way makes a poll object, with watchers of its own,
+at every wait: a quarter of what the process did. Each ``PAUSE`` the driver looks for itself, in case the connection has
+been closed meanwhile.
+"""
+
+import select
+from typing import Any
+
+import psycopg
+from gevent import get_hub, monkey
+from gevent.hub import Waiter
+
+#: a connection that is closed while it is waited for is noticed after this, seconds
+PAUSE = 0.1
+#: what the driver waits for, and hears of: the same bits as those of a watcher
+_READ, _WRITE = 1, 2
+
+
+class _Watchers:
+    """The watchers of one connection, in the thread that made them."""
+
+    def __init__(self, fd: int) -> None:
+        self.hub = get_hub()
+        self._reads = self.hub.loop.io(fd, _READ)
+        self._both = self.hub.loop.io(fd, _READ | _WRITE)
+        self._pause = self.hub.loop.timer(PAUSE, PAUSE)
+        self._waiter: Waiter | None = None
+        self._closed = False
+        self._poll = monkey.get_original("select", "poll")()
+        self._poll.register(fd, select.POLLIN | select.POLLOUT)
+
+    def ready(self, wanted: int) -> int:
+        """What of it is possible, as soon as anything is; 0 after a pause.
+
+        Raises:
+            psycopg.OperationalError: the connection has been closed meanwhile.
+        """
+        if wanted != _READ and (found := self._now(wanted)):
+            return found
+        watcher, waiter = self._reads if wanted == _READ else self._both, Waiter(self.hub)
+        self._waiter = waiter
+        watcher.start(waiter.switch, _READ)
+        self._pause.again(waiter.switch, 0)  # a timer that is only started again keeps what was left of it
+        try:
+            possible: int = waiter.get()
+        finally:
+            self._waiter = None
+            if not self._closed:
+                watcher.stop()
+                self._pause.stop()
+        if self._closed:
+            raise psycopg.OperationalError("the connection was closed while it was used")
+        return possible if wanted == _READ else self._now(wanted)
+
+    def _now(self, wanted: int) -> int:
+        """What of it is possible now."""
+        for _, events in self._poll.poll(0):
+            return wanted & ((_WRITE if events & select.POLLOUT else 0) | (_READ if events & ~select.POLLOUT else 0))
+        return 0
+
+    def close(self) -> None:
+        """Forget the connection, before its socket is closed; who waits for it looks for itself at once."""
+        self._closed = True
+        if self._waiter is not None:
+            self.hub.loop.run_callback(self._waiter.switch, 0)
+        for one in (self._reads, self._both, self._pause):
+            one.stop()
+            one.close()
+
+
+class WatchedConnection(psycopg.Connection[Any]):
+    """A connection that waits so."""
+
+    _watchers: _Watchers | None = None
+
+    def wait(self, gen: Any, interval: float = PAUSE, timeout: float | None = None) -> Any:
+        """Run what the driver does with the server, to its end."""
+        watchers = self._watchers
+        if watchers is None:
+            watchers = self._watchers = _Watchers(self.pgconn.socket)
+        if timeout is not None or watchers.hub is not get_hub():
+            return super().wait(gen, interval, timeout)
+        try:
+            wanted = next(gen)
+            while True:
+                wanted = gen.send(watchers.ready(wanted))
+        except StopIteration as ended:
+            return ended.value
+
+    def close(self) -> None:
+        """Close it."""
+        watchers, self._watchers = self._watchers, None
+        if watchers is not None:
+            watchers.close()
+        super().close()
