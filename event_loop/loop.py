@@ -4,7 +4,7 @@ In order of time: ``call`` has the loop begin a greenlet, and waits for its end;
 something (``event_loop.waiting``), and the loop goes on with whichever is ready. No lock of the interpreter is passed
 from thread to thread for that, and hundreds of executions that wait for slow targets cost some kilobytes each.
 
-What would block the thread goes to ``offload``: a thread of a small pool makes the call, and only its greenlet waits.
+What would block the thread goes to ``offload``: another thread makes the call, and only its greenlet waits.
 Names to be looked up, SMTP, an operator's own code and the broker are such calls. Two things do not block and stay on
 the loop: HTTP requests, which libcurl makes over sockets that the loop watches (``providers.egress.transfers``), and
 the database (``store.engine``).
@@ -21,16 +21,20 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from greenlet import getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 
+from config import logs
 from event_loop import waiting
 from event_loop.waiting import LoopGreenlet, Waiter, inside
 from event_loop.watchdog import Watchdog
 
-#: threads for calls that block
-THREADS = 32
+#: threads for calls that block, at most: more than a worker has slots, so that no call waits for another to end. Those
+#: that hang, mail servers or a broker that stands still, would hold up what opens a connection to the database, else
+THREADS = 1_000
 
 Result = TypeVar("Result")
+
+log = logs.logger(__name__)
 
 
 class EventLoop:
@@ -73,7 +77,7 @@ class EventLoop:
         self.thread.join(1)
 
     def spawn(self, work: Callable[[], object]) -> None:
-        """Carry out ``work``, which raises nothing, in a greenlet; from any thread."""
+        """Carry out ``work`` in a greenlet; from any thread. What it raises ends nothing else, and is logged."""
         self.soon(functools.partial(self._begin, work))
 
     def _begin(self, work: Callable[[], object]) -> None:
@@ -85,6 +89,10 @@ class EventLoop:
     def _carry_out(self, work: Callable[[], object]) -> None:
         try:
             work()
+        except GreenletExit:  # it is dropped where it waits
+            raise
+        except BaseException:
+            log.exception("greenlet of the event loop raised an unexpected error")  # raised on, it would end the loop
         finally:
             self.greenlets -= 1
 
@@ -108,7 +116,10 @@ class EventLoop:
         made = self._threads.submit(context.run, work)
         made.add_done_callback(lambda _: waiter.release())
         waiter.acquire()
-        return made.result()
+        try:
+            return made.result()
+        finally:
+            del made  # an error knows this frame: it would be kept, with all that its own frames hold
 
 
 _lock = threading.Lock()
@@ -161,9 +172,13 @@ def call(work: Callable[[], Result]) -> Result:
     of_process().spawn(carry_out)
     ended.acquire()
     succeeded, value = found
+    found.clear()
     if succeeded:
         return value  # type: ignore[no-any-return]
-    raise value
+    try:
+        raise value
+    finally:
+        del value  # as above
 
 
 def offload(work: Callable[..., Result], *given: Any, **more: Any) -> Result:

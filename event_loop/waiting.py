@@ -11,6 +11,7 @@ lock is ever held while its holder waits: another greenlet would stop the whole 
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -144,12 +145,49 @@ class Condition(threading.Condition):
         return notified
 
 
-class Semaphore(threading.BoundedSemaphore):
-    """As ``threading.BoundedSemaphore``."""
+class Semaphore:
+    """As ``threading.Semaphore``, but a permit goes to the one that has waited longest.
+
+    Otherwise a greenlet that returns a permit and asks again, before it waits for anything, would always get it back:
+    the others would wait until all such greenlets have ended, or their own time has.
+    """
 
     def __init__(self, value: int) -> None:
-        super().__init__(value)
-        self._cond = Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._free = value
+        self._waiting: deque[Any] = deque()
+
+    def acquire(self, timeout: float = -1) -> bool:
+        """Take a permit; whether there was one within ``timeout`` seconds, without end if that is negative."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            mine = turn()
+            self._waiting.append(mine)
+        try:
+            given = mine.acquire(timeout=timeout)
+        except BaseException:
+            if not self._withdrew(mine):
+                self.release()
+            raise
+        return given or not self._withdrew(mine)
+
+    def release(self) -> None:
+        """Return a permit."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
+
+    def _withdrew(self, mine: Any) -> bool:
+        """Whether one no longer waits; false if it was given a permit as its time ran out."""
+        with self._lock:
+            if mine not in self._waiting:
+                return False
+            self._waiting.remove(mine)
+            return True
 
 
 class Event(threading.Event):

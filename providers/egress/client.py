@@ -243,9 +243,13 @@ def _exchange(
             )
         except pycurl.error as error:
             line.close()
-            if isinstance(line.objection, MustNotWaitError) and time.monotonic() < connect_deadline:
+            if line.ended:
+                continue  # libcurl has dropped that connection: another is taken, or a new one
+            if isinstance(line.objection, MustNotWaitError):
                 call.still_ours()  # it may wait here; nothing was sent, so the same address is tried again
-                continue
+                if time.monotonic() < connect_deadline:
+                    continue
+                raise _late(f"the {request.purpose} to {url.origin}", f"{CONNECT_SECONDS:g} s", False, call) from None
             if line.objection is not None:
                 raise line.objection from None
             code, words = error.args

@@ -5,11 +5,16 @@ In order of time: ``POOL.take`` hands out the most recently used idle line to (a
 (``providers.egress.transfers``); a line without a failure goes back with ``POOL.give``, any other is closed.
 libcurl never sees a name to look up: each line connects to its address whatever the URL says, so a kept connection
 cannot lead anywhere that was not checked. After a fork the child leaves its parent's connections alone.
+
+A server ends kept connections when it likes. libcurl looks for such ends once a second at most, and on the event loop,
+where all lines share its connections, some other line may just have looked. So a line looks by itself before it writes
+a request over a kept connection: what is lost on an ended one may have been received, and could not be repeated.
 """
 
 import functools
 import ipaddress
 import os
+import select
 import ssl
 import threading
 import time
@@ -31,6 +36,8 @@ IDLE_SECONDS = 20
 LOOK_SECONDS = 0.25
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _GO, _HALT = 0, 1  # what libcurl's callbacks answer
+#: connections whose sockets are remembered
+_MOST_SOCKETS = 1_000
 
 _FIXED = {
     pycurl.NOSIGNAL: 1,
@@ -71,12 +78,39 @@ def _authorities() -> list[tuple[int, str]]:
     return [(option, path) for option, path in found if path and Path(path).exists()]
 
 
+class _Sockets:
+    """The sockets of connections; a connection is known by its addresses and ports on both sides."""
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[tuple[str, int, str, int], int] = OrderedDict()
+
+    def keep(self, connection: tuple[str, int, str, int], socket: int) -> None:
+        """Remember the socket of a new connection, in place of the one that had the same ports before."""
+        self._of[connection] = socket
+        self._of.move_to_end(connection)
+        if len(self._of) > _MOST_SOCKETS:
+            self._of.popitem(last=False)
+
+    def ended(self, connection: tuple[str, int, str, int]) -> bool:
+        """Whether the server has ended an open connection."""
+        socket = self._of.get(connection)
+        if socket is None:
+            return False
+        look = select.poll()
+        look.register(socket, select.POLLRDHUP)
+        return bool(look.poll(0))
+
+
+_SOCKETS = _Sockets()
+
+
 class Line:
     """A libcurl handle for ``key.address``, for one thread at a time.
 
     After ``exchange``: ``status``, ``header_lines`` and ``body``. After a failure: ``sent`` (the request may have been
     received), ``too_large``, ``stopped`` (the caller's ``aborted`` said so), ``strayed`` (libcurl reached some other
-    address and was held back), ``objection`` (what the caller's ``checkpoint`` raised; nothing was sent).
+    address and was held back), ``objection`` (what the caller's ``checkpoint`` raised; nothing was sent), ``ended``
+    (the server had ended the kept connection; nothing was sent).
     """
 
     def __init__(self, key: ConnectionKey) -> None:
@@ -86,6 +120,7 @@ class Line:
             curl.setopt(option, value)
         address = f"[{key.address}]" if ":" in key.address else key.address
         curl.setopt(pycurl.CONNECT_TO, [f"::{address}:{key.port}"])  # for every host and port
+        curl.setopt(pycurl.SOCKOPTFUNCTION, self._opened)
         curl.setopt(pycurl.PREREQFUNCTION, self._before_request)
         curl.setopt(pycurl.XFERINFOFUNCTION, self._progress)
         curl.setopt(pycurl.HEADERFUNCTION, self._header)
@@ -99,7 +134,8 @@ class Line:
         self._chunks: list[bytes] = []
         self._received = self._header_bytes = self.status = 0
         self.header_lines: list[bytes] = []
-        self.sent = self.too_large = self.stopped = self.strayed = False
+        self.sent = self.too_large = self.stopped = self.strayed = self.ended = False
+        self._new_socket: int | None = None
         self.objection: BaseException | None = None
 
     def exchange(
@@ -156,7 +192,12 @@ class Line:
         """End the connection."""
         self.curl.close()
 
-    def _before_request(self, reached: str, _local: str, _port: int, _local_port: int) -> int:
+    def _opened(self, socket: int, _purpose: int) -> int:
+        """Libcurl's callback when it opens a socket for a new connection."""
+        self._new_socket = socket
+        return _GO
+
+    def _before_request(self, reached: str, local: str, port: int, local_port: int) -> int:
         """Libcurl's callback when connected, right before the request is written."""
         if reached != self.key.address and ipaddress.ip_address(reached) != ipaddress.ip_address(self.key.address):
             self.strayed = True
@@ -164,6 +205,12 @@ class Line:
         if self.sent and not self._resendable:
             # libcurl repeats a request by itself when a kept connection ends without an answer. The first copy may
             # have been carried out, so only requests without effects may be repeated here.
+            return _HALT
+        connection = (reached, port, local, local_port)
+        if self._new_socket is not None:
+            _SOCKETS.keep(connection, self._new_socket)
+        elif _SOCKETS.ended(connection):
+            self.ended = True
             return _HALT
         try:
             if self._call is not None:

@@ -42,8 +42,8 @@ class Transfers:
 
         ``look`` is called every ``every`` seconds; when it returns true the transfer ends, aborted.
         """
-        transfer = self._under_way[curl] = _Transfer()
         self._multi.add_handle(curl)
+        transfer = self._under_way[curl] = _Transfer()
         try:
             while not transfer.waiter.acquire(timeout=every):
                 if look():

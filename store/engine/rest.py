@@ -6,6 +6,8 @@ It is never shorter than the moment between two tries of a writer that waits for
 
 import time
 
+from event_loop import waiting
+
 #: how much longer than its bite a pause is
 TIMES = 2
 #: seconds
@@ -24,7 +26,7 @@ class Rests:
 
     def before_bite(self) -> float:
         """Wait for the rest of the pause; when the bite begins."""
-        time.sleep(max(0.0, self._until - time.monotonic()))
+        waiting.sleep(max(0.0, self._until - time.monotonic()))
         return time.monotonic()
 
     def bitten(self, began: float) -> None:
@@ -35,4 +37,4 @@ class Rests:
 
 def after_bite(began: float) -> None:
     """Pause after a bite that began at this time of the monotonic clock."""
-    time.sleep(min(LONGEST, max(SHORTEST, TIMES * (time.monotonic() - began))))
+    waiting.sleep(min(LONGEST, max(SHORTEST, TIMES * (time.monotonic() - began))))

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
+from event_loop import loop
 from gateway import circuits
 from gateway.breakers import CLOSED, Breaker
 from store.engine.db import Connection
@@ -63,9 +64,15 @@ def changed(connection: Connection, provider: str, change: Callable[[Breaker], B
 def told(made: Mapping[str, Change]) -> None:
     """Let this process and the others know of changes that are committed."""
     circuits.put({provider: change.after for provider, change in made.items()})
+    changes = {provider: change for provider, change in made.items() if change.edition or change.after != change.before}
+    if changes:
+        loop.offload(_announce, changes)  # Redis may stand still
+
+
+def _announce(changes: Mapping[str, Change]) -> None:
     with contextlib.suppress(RedisError):  # the others look
-        for provider, change in made.items():
+        for provider, change in changes.items():
             if change.edition is not None:
                 news.announce(change.edition)
-            elif change.after != change.before:
+            else:
                 news.announce_breaker(provider)

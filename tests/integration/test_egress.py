@@ -5,6 +5,7 @@ import datetime as dt
 import functools
 import gzip
 import http.server
+import itertools
 import json
 import os
 import socket
@@ -13,6 +14,7 @@ import sys
 import threading
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography import x509
@@ -21,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from config.settings import settings
 from event_loop import loop
+from event_loop.waiting import MustNotWaitError
 from providers.base import Abandoned, Call, ProviderError, TimedOut
 from providers.egress import client, curl, transfers
 from providers.egress.client import Request, send
@@ -95,6 +98,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def at_drop(self):
         self.close_connection = True
 
+    def at_hang_up(self):
+        self.reply()
+        self.connection.shutdown(socket.SHUT_RDWR)
+        self.close_connection = True
+        self.server.hung_up.set()
+
     def log_message(self, *args):
         pass
 
@@ -102,11 +111,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, context=None):
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, context=None, place=("127.0.0.1", 0)):
+        super().__init__(place, Handler)
         if context:
             self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
-        self.seen, self.release = [], threading.Event()
+        self.seen, self.release, self.hung_up = [], threading.Event(), threading.Event()
         self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request, client_address):
@@ -352,6 +361,19 @@ def test_checkpoint_stops_the_call_before_anything_is_sent(server):
     assert server.seen == []
 
 
+def test_a_check_that_cannot_be_made_in_time_sends_nothing(environment, server):
+    """A process that is stopped until its last check is old, and the time to connect is over, may try again later."""
+    environment.setattr(client, "CONNECT_SECONDS", 0.2)
+
+    def must_wait():
+        time.sleep(0.3)
+        raise MustNotWaitError
+
+    error = fails(Request("POST", f"{server.url}/plain", body=b"x"), call(checkpoint=must_wait))
+    assert (error.code, error.retryable, error.unknown) == ("http_timeout", True, False)
+    assert server.seen == []
+
+
 def test_refused_connection_is_retryable_and_certainly_without_effect():
     """No server listens: nothing was sent, so another attempt is safe."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
@@ -359,6 +381,15 @@ def test_refused_connection_is_retryable_and_certainly_without_effect():
     error = fails(Request("POST", f"http://127.0.0.1:{port}/?token=hunter2", body=b"x"))
     assert (error.code, error.retryable, error.unknown) == ("connection_failed", True, False)
     assert "hunter2" not in error.message
+
+
+def test_a_connection_that_the_server_has_ended_is_not_used(server):
+    """A server that answers and hangs up costs no request that changes something: the next one has a new connection."""
+    for _ in range(5):
+        assert send(Request("POST", f"{server.url}/hang_up", body=b"x"), call()).status == 200
+        assert server.hung_up.wait(20)
+        server.hung_up.clear()
+    assert len({port for *_, port in server.seen}) == len(server.seen) == 5
 
 
 def test_lost_answer_is_reported_as_unknown_and_not_sent_twice(server):
@@ -426,6 +457,40 @@ def test_kept_connection_is_useless_once_the_name_moves(environment, server):
     url = f"http://moving.example:{server.server_port}/plain"
     send(Request("GET", url), call())
     assert fails(Request("GET", url)).code == "connection_failed"  # no server listens on 127.0.0.2
+
+
+def test_a_connection_serves_one_name_at_one_address(environment):
+    """Calls under several names that share addresses, side by side: none goes over a connection made for another."""
+    places = ["127.0.0.1", "127.0.0.2"]
+    with contextlib.ExitStack() as held:
+        first = held.enter_context(running(Server()))
+        second = held.enter_context(running(Server(place=(places[1], first.server_port))))
+        turns = itertools.count()
+        environment.setattr(
+            socket,
+            "getaddrinfo",
+            lambda host, port, *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (places[next(turns) % 2], port))],
+        )
+
+        def ask(number):
+            name = f"name{number % 3}.example"
+            return send(Request("POST", f"http://{name}:{first.server_port}/plain", body=b"x"), call()).status
+
+        with ThreadPoolExecutor(8) as threads:
+            assert set(threads.map(ask, range(96))) == {200}
+    for server in (first, second):
+        assert len(server.seen) == 48
+        named = {(port, headers["Host"]) for _, _, headers, _, port in server.seen}
+        assert len({port for port, _ in named}) == len(named)  # one name for each connection
+        assert len(named) < 48  # and they were used again
+
+
+def test_a_plain_connection_is_no_safe_one(server):
+    """A kept connection without TLS is not taken for https to the same name and port, nor for another name there."""
+    send(Request("GET", f"http://localhost:{server.server_port}/plain"), call())
+    error = fails(Request("POST", f"https://localhost:{server.server_port}/plain", body=b"secret"))
+    assert (error.code, error.unknown) == ("connection_failed", False)
+    assert len(server.seen) == 1
 
 
 def test_mixed_name_is_refused_as_a_whole(environment, server):

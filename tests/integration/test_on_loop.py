@@ -5,22 +5,35 @@ import functools
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from config.errors import Unavailable
 from config.settings import settings
 from event_loop import loop, waiting
+from gateway import circuits
+from gateway.breakers import CLOSED
 from providers.base import Call
 from providers.egress import client
 from providers.egress.client import Request
 from store import audit
-from store.engine import db, group_commit
+from store.engine import db, group_commit, rest
 from store.executions import leases, transitions
 from store.ids import new_id
 from tasks.attempts.lease import LeaseKeeper
+from tasks.generations import breaker_rows
 from tests.support.executions import new_execution
+from tests.support.services import RedisServer
+
+_END_ALL = sa.text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 
 
 def together(works: list[Callable[[], Any]]) -> list[Any]:
@@ -149,6 +162,76 @@ def test_calls_that_hang_hold_up_nothing(silent: str) -> None:
     assert order[:20] == ["quick"] * 20
     assert {getattr(error, "code", error) for error in outcomes[:400]} == {"timeout"}
     assert max(outcomes[400:]) <= before + 4  # the loop, its watchdog; none for a call
+
+
+def told_of_a_breaker() -> None:
+    """Tell the others of a circuit breaker that has opened."""
+    breaker_rows.told({"siem": breaker_rows.Change(CLOSED, replace(CLOSED, state="open", opened_at=1), edition=7)})
+
+
+def a_pause() -> None:
+    """Pause as long as a bite of half a second asks for."""
+    rest.after_bite(time.monotonic() - 0.5)
+
+
+@pytest.mark.parametrize("waits", [told_of_a_breaker, a_pause])
+def test_what_waits_holds_up_no_other_greenlet(
+    sqlite_database: str, redis_server: RedisServer, waits: Callable[[], None]
+) -> None:
+    """Redis that stands still, and the pause after a bite: the greenlets beside it go on and end before it does."""
+    order: list[str] = []
+
+    def waiting_for_it() -> None:
+        waits()
+        order.append("waited")
+
+    def quick() -> None:
+        for _ in range(20):
+            waiting.sleep(0.001)
+        order.append("quick")
+        redis_server.thaw()
+
+    redis_server.freeze()
+    try:
+        together([waiting_for_it, quick])
+    finally:
+        redis_server.thaw()
+        circuits.replace({})
+    assert order == ["quick", "waited"]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_greenlets_outlive_their_connections(database: str) -> None:
+    """PostgreSQL ends all connections time and again, in the middle of pipelines too: nothing hangs or is lost.
+
+    A change that returned is made once. One that found the database away is made once or not at all.
+    """
+    done, away, ended = Counter[str](), Counter[str](), list[int]()
+
+    def ends_them() -> None:
+        for _ in range(5):
+            waiting.sleep(0.1)
+            with contextlib.suppress(Unavailable), db.write(single=True) as connection:
+                connection.execute(_END_ALL)
+        ended.append(5)
+
+    def works(number: int) -> None:
+        ways: list[dict[str, Any]] = [{}, {"at": "row"}]
+        while not ended:
+            for at, way in enumerate(ways):
+                subject = f"thing-{number * 2 + at}"
+                try:
+                    group_commit.commit(note(number * 2 + at), **way)
+                    done[subject] += 1
+                except Unavailable:
+                    away[subject] += 1
+                    waiting.sleep(0.01)
+
+    assert together([ends_them, *[functools.partial(works, number) for number in range(30)]]) == [None] * 31
+    for number in range(60):
+        subject = f"thing-{number}"
+        assert done[subject] <= events(subject) <= done[subject] + away[subject]
+    assert done.total() > 0 < away.total()
 
 
 @pytest.mark.on_both

@@ -1,14 +1,22 @@
 """The event loop of a worker: greenlets that wait let the others go on, and threads and greenlets wake each other."""
 
+import contextlib
+import functools
+import gc
+import os
+import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import structlog
+from greenlet import getcurrent
 
 from event_loop import loop, waiting
+from tests.support.waiting import eventually
 
 
 def side_by_side(*works: Callable[[], object]) -> None:
@@ -165,6 +173,133 @@ def test_a_callback_of_the_loop_knows_that_it_must_not_wait() -> None:
 
     loop.call(asks)
     assert [*said, waiting.must_not_wait()] == [False, True, False]
+
+
+def test_whoever_has_waited_longest_gets_the_permit() -> None:
+    """Greenlets that return a permit and ask again at once get it after those that wait already."""
+    semaphore, order = waiting.Semaphore(2), list[int]()
+
+    def asks(number: int) -> None:
+        for _ in range(3):
+            assert semaphore.acquire(timeout=20)
+            order.append(number)
+            waiting.sleep(0.001)
+            semaphore.release()
+
+    side_by_side(*[lambda number=number: asks(number) for number in range(6)])
+    assert sorted(order[:6]) == sorted(order[6:12]) == list(range(6))
+
+
+def test_a_permit_given_as_the_time_runs_out_is_not_lost() -> None:
+    """Threads and greenlets that wait for about as long as the holder holds: the permits are all there afterwards."""
+    semaphore = waiting.Semaphore(2)
+
+    def asks(number: int) -> None:
+        for turn in range(30):
+            if semaphore.acquire(timeout=0.001 + (number + turn) % 3 * 0.0005):
+                waiting.sleep(0.0015)
+                semaphore.release()
+
+    threads = [threading.Thread(target=asks, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    side_by_side(*[lambda number=number: asks(number) for number in range(6)])
+    for thread in threads:
+        thread.join()
+    assert [semaphore.acquire(timeout=0) for _ in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_who_is_ended_while_it_waits_keeps_no_permit(given: bool) -> None:
+    """Whether it still waited, or had just been given one: the permit is there for the next."""
+    semaphore, waits, ended = waiting.Semaphore(1), list[Any](), waiting.Event()
+    assert semaphore.acquire()
+
+    def waits_for_it() -> None:
+        waits.append(getcurrent())
+        with pytest.raises(ZeroDivisionError):
+            semaphore.acquire()
+        ended.set()
+
+    def ends_it() -> None:
+        if given:
+            semaphore.release()
+        waits[0].throw(ZeroDivisionError)
+
+    loop.of_process().spawn(waits_for_it)
+    loop.of_process().soon(ends_it)
+    loop.call(lambda: ended.wait(20))
+    if not given:
+        semaphore.release()
+    assert [semaphore.acquire(timeout=0) for _ in range(2)] == [True, False]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_has_a_loop_of_its_own() -> None:
+    """Whatever its parent's greenlets do: it begins and waits by itself, and the parent's loop goes on."""
+    released = threading.Event()
+    loop.of_process().spawn(lambda: loop.offload(released.wait, 20))
+    child = os.fork()
+    if not child:
+        code = 1
+        with contextlib.suppress(Exception):
+            signal.alarm(20)
+            loop.call(lambda: loop.offload(waiting.sleep, 0.01))
+            code = 0
+        os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    released.set()
+    assert loop.call(waiting.inside)
+
+
+def test_calls_that_hang_leave_room_for_others() -> None:
+    """A hundred calls that block, more than a worker has slots: one that is made beside them ends."""
+    released, ended = threading.Event(), list[str]()
+
+    def hangs() -> None:
+        assert loop.offload(released.wait, 20)
+        ended.append("hung")
+
+    def quick() -> None:
+        loop.offload(ended.append, "quick")
+        released.set()
+
+    side_by_side(*[hangs] * 100, quick)
+    assert ended == ["quick", *["hung"] * 100]
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, ZeroDivisionError])
+def test_what_a_greenlet_raises_ends_no_other(error: type[BaseException]) -> None:
+    """The loop goes on with the others; the error of a call comes back to its caller."""
+
+    def raises() -> None:
+        raise error
+
+    with structlog.testing.capture_logs() as said:
+        loop.of_process().spawn(raises)
+        with pytest.raises(error):
+            loop.call(raises)
+        assert loop.call(lambda: "alive") == "alive"
+    assert [line["log_level"] for line in said] == ["error"]
+
+
+@pytest.mark.parametrize("offloaded", [False, True])
+def test_an_error_is_freed_when_it_is_handled(offloaded: bool) -> None:
+    """With what its frames hold, a connection or a body perhaps: it does not wait for the garbage collector."""
+    held: list[weakref.ref[threading.Event]] = []
+
+    def fails() -> None:
+        body = threading.Event()
+        held.append(weakref.ref(body))
+        raise ValueError
+
+    gc.disable()
+    try:
+        with contextlib.suppress(ValueError):
+            loop.call(functools.partial(loop.offload, fails) if offloaded else fails)
+        eventually(lambda: held[0]() is None, 20, "it is freed", every=0.01)
+    finally:
+        gc.enable()
 
 
 def test_the_watchdog_names_what_stops_the_loop(capsys: pytest.CaptureFixture[str]) -> None:
