@@ -39,6 +39,9 @@ _GO, _HALT = 0, 1  # what libcurl's callbacks answer
 #: connections whose sockets are remembered
 _MOST_SOCKETS = 1_000
 
+#: CURLOPT_CA_CACHE_TIMEOUT, which pycurl does not name
+_AUTHORITIES_KEPT = 321
+
 _FIXED = {
     pycurl.NOSIGNAL: 1,
     pycurl.PROXY: "",  # not even one named by the environment
@@ -55,6 +58,7 @@ _FIXED = {
     pycurl.MAXAGE_CONN: IDLE_SECONDS,
     pycurl.TCP_NODELAY: 1,
     pycurl.NOPROGRESS: 0,
+    _AUTHORITIES_KEPT: 300,  # seconds, in place of a day: one taken out of the bundle is soon trusted no more
 }
 
 
