@@ -64,7 +64,7 @@ def test_a_pool_forks_for_work_and_rests_without(stack: Stack, pool: Process) ->
         eventually(lambda: children(pool), 30, "there is a process", every=0.01)
         rows = stack.wait_ended(ids, 60)
         assert {(row["status"], row["attempt"], row["lapses"]) for row in rows.values()} == {("completed", 1, 0)}
-        assert len(children(pool)) == min(number, 2)
+        assert 1 <= len(children(pool)) <= 2  # beside one script, a probe may want a second process
     eventually(lambda: not children(pool), 30, "the pool rests")
     assert pool.alive()
     assert "exited with" not in pool.log.read_text()
