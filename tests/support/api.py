@@ -3,6 +3,9 @@
 import functools
 import json
 import secrets
+import sys
+import threading
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,11 +60,16 @@ def _application() -> Flask:
 
 
 def at_rest(seconds: float) -> bool:
-    """Whether background work ends, each part within ``seconds``; waits for it."""
+    """Whether background work ends, each part within ``seconds``; waits, and prints where threads stand if not."""
     made = _application.cache_info().currsize
     if made:
         _wake(_application().extensions["tocsin.ends"])
-    return publisher.drain(seconds) and (not made or _application().extensions["tocsin.drain"](seconds))
+    if publisher.drain(seconds) and (not made or _application().extensions["tocsin.drain"](seconds)):
+        return True
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    for ident, frame in sys._current_frames().items():
+        print(names.get(ident), "".join(traceback.format_stack(frame)[-6:]), sep="\n")
+    return False
 
 
 def _wake(ends: Ends) -> None:
