@@ -124,6 +124,12 @@ def pass_turn() -> None:
         Waiter().go_round()
 
 
+def give_way() -> None:
+    """Let the loop turn once in the middle of a long computation; nothing where there is no loop."""
+    if inside():
+        Waiter().acquire(timeout=0)
+
+
 class Condition(threading.Condition):
     """As ``threading.Condition``."""
 

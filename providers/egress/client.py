@@ -243,8 +243,10 @@ def _exchange(
             )
         except pycurl.error as error:
             line.close()
-            if line.ended:
-                continue  # libcurl has dropped that connection: another is taken, or a new one
+            if line.ended or _starved(error, line, deadline):
+                # libcurl has dropped that connection, or this process did not run: another is taken, or a new one
+                connect_deadline = min(deadline, time.monotonic() + CONNECT_SECONDS)
+                continue
             if isinstance(line.objection, MustNotWaitError):
                 call.still_ours()  # it may wait here; nothing was sent, so the same address is tried again
                 if time.monotonic() < connect_deadline:
@@ -259,6 +261,12 @@ def _exchange(
         else:
             return line
     raise AssertionError("resolve() returns at least one address or raises")
+
+
+def _starved(error: pycurl.error, line: Line, deadline: float) -> bool:
+    """Whether the time to connect ran out because this process did not run; nothing was sent."""
+    late = error.args[0] == pycurl.E_OPERATION_TIMEDOUT
+    return late and not line.sent and line.starved and time.monotonic() < deadline
 
 
 def _explained(code: int, words: str, line: Line, what: str, call: Call) -> Exception:

@@ -34,6 +34,8 @@ MAX_IDLE = 64
 IDLE_SECONDS = 20
 #: how often a running transfer asks whether it should stop
 LOOK_SECONDS = 0.25
+#: a process that has not looked for this long did not run, seconds
+STARVED = 2.0
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _GO, _HALT = 0, 1  # what libcurl's callbacks answer
 #: connections whose sockets are remembered
@@ -134,7 +136,9 @@ class Line:
 
     def _start(self, method: str) -> None:
         self._resendable = method in _SAFE_METHODS
-        self._next_look = time.monotonic() + LOOK_SECONDS
+        self._looked = time.monotonic()
+        self._next_look = self._looked + LOOK_SECONDS
+        self._starved = False
         self._chunks: list[bytes] = []
         self._received = self._header_bytes = self.status = 0
         self.header_lines: list[bytes] = []
@@ -235,8 +239,15 @@ class Line:
 
     def _look(self) -> bool:
         """Whether the caller wants the transfer to end."""
+        self._starved = self.starved
+        self._looked = time.monotonic()
         self.stopped = self._call is not None and self._call.aborted()
         return self.stopped
+
+    @property
+    def starved(self) -> bool:
+        """Whether this process did not run for a while meanwhile: a time-out then says nothing of the target."""
+        return self._starved or time.monotonic() - self._looked > STARVED
 
     def _look_on_loop(self) -> bool:
         """The same, on the event loop; until the request is sent also whether the execution is still ours."""

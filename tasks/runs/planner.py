@@ -15,6 +15,7 @@ from typing import Any
 
 from config.errors import CallerError, Unavailable
 from config.types import Json
+from event_loop import waiting
 from expressions.conditions.evaluation import ConditionError, holds
 from expressions.templates import TemplateError
 from playbooks.plan import END, Node
@@ -201,6 +202,8 @@ class Planner:
         try:
             # an action reads its context when it is carried out
             reads = node.type != "action" or "when" in node.step
+            if reads:
+                waiting.give_way()  # a condition may take long, and many may follow each other
             context = self.context.of(node.id, place.iteration, previous) if reads else {}
             entry = Entry(self, node, place, previous, context)
             if "when" in node.step and not holds(node.step["when"], context):

@@ -156,7 +156,14 @@ def test_the_local_model_is_loaded_where_something_asks(first_stack: Stack) -> N
     begin(stack, TOCSIN_EMBEDDINGS_PROVIDER="local")
     web = stack.running["web"].pid
     assert not any(map(mapped, [web, *family(web)]))
-    answer = stack.api.http.post(PATH, json={"text": "the disk is full", "topic": "storage running out of space"})
+    asked = {"text": "the disk is full", "topic": "storage running out of space"}
+
+    def compared() -> httpx.Response | None:
+        """None while earlier tests of this product have had the five of this minute."""
+        one = stack.api.http.post(PATH, json=asked)
+        return None if one.status_code == 429 else one
+
+    answer = eventually(compared, 90, "there is a place in this minute", every=2)
     assert answer.status_code == 200, answer.text
     assert any(map(mapped, [web, *family(web)]))
     for name in WORKERS:
