@@ -123,9 +123,16 @@ def test_a_stopped_family_answers_what_it_has_begun(place: Stack, family: Proces
 def test_a_family_ends_with_its_supervisor(place: Stack, family: Process) -> None:
     """A killed supervisor leaves neither the API nor a worker."""
     members = descendants([family.pid])
+    assert {"web", "steps", "slow", "scripts", "control"} <= set(named(family))
+    assert set(named(family).values()) <= set(members)
     os.kill(family.pid, signal.SIGKILL)
     family.popen.wait(10)
-    eventually(lambda: all(gone(pid) or born(pid) != birth for pid, birth in members.items()), 10, "all have ended")
+
+    def left() -> list[int]:
+        return [pid for pid, birth in members.items() if not gone(pid) and born(pid) == birth]
+
+    eventually(lambda: not left(), 10, "all have ended")
+    assert left() == []
 
 
 def test_an_api_that_stands_still_is_ended(place: Stack, tmp_path: Path) -> None:
