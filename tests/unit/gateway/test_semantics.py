@@ -3,6 +3,7 @@
 import math
 import threading
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -63,9 +64,8 @@ def test_a_topic_is_embedded_once_and_texts_are_kept():
     assert len(found._kept) == MAX_TEXTS
 
 
-def test_64_callers_with_one_text_make_one_call():
-    """Who comes while a vector is computed waits for that one."""
-    asked, come, go_on = Counter[str](), threading.Semaphore(0), threading.Event()
+def held_up(asked: Counter[str], go_on: threading.Event) -> Callable[[str], list[float]]:
+    """A provider that counts what it is asked, and answers for any text but the topic when it may go on."""
 
     def embed(text: str) -> list[float]:
         asked[text] += 1
@@ -73,7 +73,13 @@ def test_64_callers_with_one_text_make_one_call():
             assert go_on.wait(PATIENCE)
         return vector(text)
 
-    found, topic = similarities(embed), Topic(TOPIC)
+    return embed
+
+
+def test_64_callers_with_one_text_make_one_call():
+    """Who comes while a vector is computed waits for that one."""
+    asked, come, go_on = Counter[str](), threading.Semaphore(0), threading.Event()
+    found, topic = similarities(held_up(asked, go_on)), Topic(TOPIC)
     found.similarity(topic, TOPIC)
 
     def ask() -> float:
@@ -92,14 +98,7 @@ def test_64_callers_with_one_text_make_one_call():
 def test_64_greenlets_with_one_text_make_one_call():
     """On the event loop of a worker, too: who waits for the vector lets the others go on."""
     asked, come, go_on = Counter[str](), threading.Semaphore(0), waiting.Event()
-
-    def embed(text: str) -> list[float]:
-        asked[text] += 1
-        if text != TOPIC:
-            assert go_on.wait(PATIENCE)
-        return vector(text)
-
-    found, topic = similarities(embed), Topic(TOPIC)
+    found, topic = similarities(held_up(asked, go_on)), Topic(TOPIC)
     found.similarity(topic, TOPIC)
     answers: list[float] = []
     ended = threading.Semaphore(0)
