@@ -6,9 +6,10 @@ more to come: the previous commit is the window. When one of them fails, none ha
 so that a bad one does not harm the others. A change may thus be run twice and must do nothing but its own statements.
 
 On SQLite, which takes one writer at a time, everything goes this way. On PostgreSQL two kinds of changes do: those of a
-single statement, which share the round trip and the disk's write as well (``store.engine.pipeline``), and those that
-would wait for each other, the ends of branches, which all count down the same row. They go in the order of the rows
-that they contend for (``at``), so that two processes never wait for each other in a circle.
+single statement, which share the round trip and the disk's write as well, and the statement itself where they are alike
+(``store.engine.pipeline``), and those that would wait for each other, the ends of branches that take several
+statements, which all count down the same row. They go in the order of the rows that they contend for (``at``), so that
+two processes never wait for each other in a circle.
 """
 
 import contextlib
@@ -125,7 +126,8 @@ class _Group:
         with self._lock:
             batch = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
         try:
-            self._make(batch)
+            if batch:  # else another has taken all along meanwhile
+                self._make(batch)
         finally:
             self._hand_on(leader)
             for item in batch:

@@ -2,7 +2,8 @@
 
 ``burst WORD`` accepts, claims and finishes executions with sixteen threads until its end. ``batch WORD AT``
 gathers eight changes behind one that holds them up and then kills itself in the middle of one of them; ``AT`` names the
-row at which they meet. A line on the standard output is the answer to a caller: ``<event> <execution>``.
+row at which they meet. ``claims EXECUTION...`` claims these in one batch. A line on the standard output is the answer
+to a caller: ``<event> <execution>``.
 """
 
 import contextlib
@@ -128,5 +129,10 @@ def _batch(word: str, at: str) -> None:
     together([*innocent[:4], die, *innocent[4:]], at=at)
 
 
+def _claims(*names: str) -> None:
+    for row in together([partial(claim, execution_id=name) for name in names], single=True):
+        _say("running", row.id)
+
+
 if __name__ == "__main__":
-    {"burst": _burst, "batch": _batch}[sys.argv[1]](*sys.argv[2:])
+    {"burst": _burst, "batch": _batch, "claims": _claims}[sys.argv[1]](*sys.argv[2:])
