@@ -20,7 +20,7 @@ from sqlalchemy import Dialect
 from store.engine import db, set_based
 from store.engine.prepared import OneStatement, Prepared
 
-#: so many changes of one kind go as one statement; fewer cost less one by one
+#: from this number on, changes of one kind go as one statement; fewer cost less one by one
 LEAST = 4
 
 #: a change: it is called with something like a connection, and handles its own result and errors

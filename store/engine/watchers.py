@@ -28,7 +28,7 @@ class _Watchers:
     """The watchers of one connection, on the loop whose greenlet made them."""
 
     def __init__(self, fd: int) -> None:
-        from gevent import get_hub, monkey  # only in a process that has a loop: it is large
+        from gevent import get_hub  # only in a process that has a loop: it is large
         from gevent.hub import Waiter
 
         self._current_hub, self._new_waiter = get_hub, Waiter
@@ -38,7 +38,7 @@ class _Watchers:
         self._pause = self.hub.loop.timer(PAUSE, PAUSE)
         self._waiter: Any = None
         self._closed = False
-        self._poll = monkey.get_original("select", "poll")()
+        self._poll = _poll()
         self._poll.register(fd, select.POLLIN | select.POLLOUT)
 
     def are_here(self) -> bool:
@@ -88,6 +88,15 @@ class _Watchers:
         for one in (self._reads, self._both, self._pause):
             one.stop()
             one.close()
+
+
+def _poll() -> Any:
+    """The kernel's own, where greenlets have taken the place of threads too."""
+    if not aside.has_loop():
+        return select.poll()
+    from gevent import monkey  # there it has been imported
+
+    return monkey.get_original("select", "poll")()
 
 
 def _on_loop() -> bool:

@@ -200,11 +200,11 @@ def test_a_process_killed_within_a_statement_for_many_leaves_all_or_nothing(data
     names = [f"exec-{number}" for number in range(8)]
     committer.together([partial(committer.accept, execution_id=name) for name in names], single=True)
     waits = "SELECT 1 FROM pg_stat_activity WHERE application_name = :name AND wait_event_type = 'Lock'"
-    with db.engine().connect() as other:
+    with db.engine().connect() as other, db.engine().connect() as onlooker:
         other.exec_driver_sql("BEGIN")
         other.execute(sa.text("UPDATE executions SET publishes = 7 WHERE id = :id"), {"id": names[5]})
         with child("claims", *names) as process:
-            eventually(lambda: other.execute(sa.text(waits), {"name": CHILD}).first(), 60, "it waits for the row")
+            eventually(lambda: onlooker.execute(sa.text(waits), {"name": CHILD}).first(), 60, "it waits for the row")
             process.kill()
             assert process.stdout is not None
             assert process.stdout.read() == "", "no caller has an answer"

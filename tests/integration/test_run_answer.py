@@ -26,7 +26,7 @@ class Case:
     def __init__(self, door: Door) -> None:
         action = door.create(parameters=[{"name": "host"}])["id"]
         steps = [{"id": f"act-{number}", "type": "action", "action_ref": action} for number in range(7)]
-        around = {"id": "each", "type": "for_each", "items": "{{ [1, 2] }}", "steps": [{**steps[0], "id": "inside"}]}
+        around = {"id": "each", "type": "for_each", "items": [1, 2], "steps": [{**steps[0], "id": "inside"}]}
         made = door.create_playbook(steps=[*steps, around, ASK])
         answer = door.call("POST", f"/api/playbooks/{made['id']}/run", json={})
         assert answer.status_code == 202, answer.text

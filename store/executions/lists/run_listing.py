@@ -16,7 +16,7 @@ from playbooks.states import Kind, Mode, Status, WaitingFor
 from store.audit import audit
 from store.definitions.playbooks import playbook_revisions
 from store.engine.db import Connection, Row
-from store.engine.prepared import Prepared, quoted
+from store.engine.prepared import Prepared, quoted, words
 from store.executions import transitions as rows
 from store.executions.lists.listing import small, small_in
 from store.executions.lists.walks import Filter, Walk, created_between, is_one_of, key_of, unindexed
@@ -34,11 +34,11 @@ _its = _step.c.run_id == _run.c.id
 _waits = sa.exists().where(
     _its,
     _step.c.status == Status.WAITING,
-    _step.c.waiting_for.in_((WaitingFor.APPROVAL, WaitingFor.GATE, WaitingFor.DELAY)),
+    _step.c.waiting_for.in_(words((WaitingFor.APPROVAL, WaitingFor.GATE, WaitingFor.DELAY))),
 )
 _goes_on = sa.or_(
-    sa.and_(_step.c.status.in_((Status.PENDING, Status.RUNNING)), _step.c.open.is_(None)),
-    _step.c.waiting_for.in_((WaitingFor.RETRY, WaitingFor.FOLLOW)),
+    sa.and_(_step.c.status.in_(words((Status.PENDING, Status.RUNNING))), _step.c.open.is_(None)),
+    _step.c.waiting_for.in_(words((WaitingFor.RETRY, WaitingFor.FOLLOW))),
 )
 _only_waits = sa.and_(_run.c.status == Status.RUNNING, _waits, ~sa.exists().where(_its, _goes_on))
 _shown = sa.case((_only_waits, Status.PAUSED), else_=_run.c.status)
