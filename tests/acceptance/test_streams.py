@@ -228,7 +228,9 @@ def test_ten_clients_that_are_cut_off_again_and_again_have_every_event_once(on_b
     with contextlib.suppress(AssertionError):
         every = names | ended
         eventually(lambda: every <= {*dispatched(clients[0].events), *ended_runs(clients[-1].events)}, 240, "all came")
-        eventually(lambda: all(names <= {*dispatched(client.events)} for client in clients), 120, "all have come to all")
+        eventually(
+            lambda: all(names <= {*dispatched(client.events)} for client in clients), 120, "all have come to all"
+        )
     for client in clients:
         client.end()
     order = [event.last_id for event in clients[0].events if event.type != "lagged"]
