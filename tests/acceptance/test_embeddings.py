@@ -148,11 +148,12 @@ def family(pid: int) -> list[int]:
 
 @pytest.mark.wide
 @pytest.mark.usefixtures("folder")
-def test_the_local_model_is_loaded_where_something_asks(sqlite_stack: Stack) -> None:
+@pytest.mark.parametrize("first_stack", ["sqlite"], indirect=True)
+def test_the_local_model_is_loaded_where_something_asks(first_stack: Stack) -> None:
     """By a web process with the first text, and by the parent of workers before it forks; elsewhere not at all."""
     if importlib.util.find_spec("wordllama") is None:
         missing("the extra embeddings is not installed")
-    stack = sqlite_stack
+    stack = first_stack
     begin(stack, TOCSIN_EMBEDDINGS_PROVIDER="local")
     web = stack.running["web"].pid
     assert not any(map(mapped, [web, *family(web)]))
