@@ -203,6 +203,8 @@ class _Groups:
 
     def __init__(self) -> None:
         self.in_turn, self.at_once = _Group(_in_turn), _Group(_at_once, STUCK)
+        #: those that may wait for a row that another process holds: the others do not wait for it with them
+        self.meeting = _Group(_at_once, STUCK)
 
 
 _here = _Groups()
@@ -228,14 +230,14 @@ def commit(change: Change, *, single: bool = False, at: str = "") -> Any:
 
 def oldest() -> float:
     """How long this process's oldest uncommitted change has waited, seconds."""
-    return max(_here.in_turn.oldest(), _here.at_once.oldest())
+    return max(group.oldest() for group in (_here.in_turn, _here.at_once, _here.meeting))
 
 
 def _commit(change: Change, *, single: bool, at: str) -> Any:
     if db.is_sqlite():
         return _here.in_turn.commit(change, at)
     if single:
-        return _here.at_once.commit(change, at)
+        return (_here.meeting if at else _here.at_once).commit(change, at)
     if at:
         return _here.in_turn.commit(change, at)
     with db.write() as connection:

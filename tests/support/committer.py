@@ -50,17 +50,23 @@ def _unlimited_patience() -> Iterator[None]:
 
     A caller that shares no commit waits for a connection.
     """
-    waiting, kept = group_commit._here.at_once, db._database().writing
-    before, waiting._patience, kept._patience = (waiting._patience, kept._patience), -1, 60
+    kept = db._database().writing
+    groups = (group_commit._here.at_once, group_commit._here.meeting)
+    before = [each._patience for each in (*groups, kept)]
+    for each in groups:
+        each._patience = -1
+    kept._patience = 60
     try:
         yield
     finally:
-        waiting._patience, kept._patience = before
+        for each, patience in zip((*groups, kept), before, strict=True):
+            each._patience = patience
 
 
 def _waiting() -> int:
     """How many changes of this process wait for the current commit."""
-    return sum(len(changes._waiting) for changes in (group_commit._here.in_turn, group_commit._here.at_once))
+    here = group_commit._here
+    return sum(len(changes._waiting) for changes in (here.in_turn, here.at_once, here.meeting))
 
 
 def together(changes: list[Callable[[Connection], Any]], *, at: str = "", single: bool = False) -> list[Any]:
