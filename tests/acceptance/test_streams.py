@@ -123,6 +123,8 @@ class Following:
         self.cuts = 0
         self.last_id = ""
         self.goes_on = True
+        #: whether it is cut off seldom only, so that it comes to an end
+        self.calm = False
         self._stack, self._path = stack, path
         self._dice = random.Random(7)
         self._thread = threading.Thread(target=self._follow, daemon=True)
@@ -136,7 +138,7 @@ class Following:
             except (httpx.HTTPError, AssertionError):  # nothing answers, or its former place is not free yet
                 time.sleep(0.1)
                 continue
-            stream.is_over.wait(self._dice.choice((0.0, 0.05, 0.3, 0.8, 4.0)))
+            stream.is_over.wait(4.0 if self.calm else self._dice.choice((0.0, 0.05, 0.3, 0.8, 4.0)))
             stream.end()
             self.cuts += 1
             self.events += stream.events
@@ -159,7 +161,7 @@ def _write(stack: Stack, number: int, playbook: str, over: threading.Event) -> N
                 stack.api.http.post("/v1/dispatch", json=given, headers={"Prefer": "respond-async"})
             else:
                 stack.api.http.post(f"/api/playbooks/{playbook}/run", json={})
-        over.wait(0.1)
+        over.wait(0.2)
 
 
 def _check_whole(client: Following, names: set[str], order: list[str]) -> None:
@@ -208,8 +210,10 @@ def test_ten_clients_that_are_cut_off_again_and_again_have_every_event_once(on_b
     for harm in _harm(stack) * 2:
         time.sleep(2)
         harm()
-    eventually(lambda: all(client.cuts >= 30 for client in clients), 180, "they were cut off often enough")
+    eventually(lambda: all(client.cuts >= 20 for client in clients), 180, "they were cut off often enough")
     over.set()
+    for client in clients:
+        client.calm = True
     for writer in writers:
         writer.join(60)
     stack.heal()
@@ -223,8 +227,10 @@ def test_ten_clients_that_are_cut_off_again_and_again_have_every_event_once(on_b
     assert len(ended) > 10
     with contextlib.suppress(AssertionError):
         every = names | ended
-        eventually(lambda: every <= {*dispatched(clients[0].events), *ended_runs(clients[-1].events)}, 60, "all came")
-        eventually(lambda: all(names <= {*dispatched(client.events)} for client in clients), 60, "all have come to all")
+        eventually(lambda: every <= {*dispatched(clients[0].events), *ended_runs(clients[-1].events)}, 240, "all came")
+        eventually(
+            lambda: all(names <= {*dispatched(client.events)} for client in clients), 120, "all have come to all"
+        )
     for client in clients:
         client.end()
     order = [event.last_id for event in clients[0].events if event.type != "lagged"]
