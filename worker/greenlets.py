@@ -57,14 +57,9 @@ class TaskPool(BasePool):  # type: ignore[misc]
         self._free = self.limit + self._most
         self._waiting: deque[_Message] = deque()
         self._under_way = 0
+        self._ready = False
         #: guards all that, and tells of an end
         self._ended = threading.Condition()
-
-    def on_start(self) -> None:
-        """Have Celery's own part of a task block no other."""
-        backend = loop.call(lambda: self.app.backend)  # each thread has one of its own
-        for part, name in ((self.app.amqp, "_retry_publish"), (backend, "on_chord_part_return")):
-            setattr(part, name, functools.partial(off_loop, getattr(part, name)))
 
     def on_stop(self) -> None:
         """Wait for what is under way; what has not begun goes back to the broker with the connection."""
@@ -102,9 +97,17 @@ class TaskPool(BasePool):  # type: ignore[misc]
 
     def _carry_out(self, message: _Message) -> None:
         try:
+            if not self._ready:
+                self._make_ready()
             message.carry_out()
         finally:
             self._leave(message)
+
+    def _make_ready(self) -> None:
+        """Have Celery's own part of a task block no other; the loop's thread has a backend of its own."""
+        self._ready = True
+        for part, name in ((self.app.amqp, "_retry_publish"), (self.app.backend, "on_chord_part_return")):
+            setattr(part, name, functools.partial(off_loop, getattr(part, name)))
 
     def _leave(self, message: _Message) -> None:
         """Give places to the messages that have waited longest."""
