@@ -8,7 +8,7 @@ from webargs.fields import DelimitedList
 from api.gateway.dispatch.schemas import EXECUTED
 from api.http import pages
 from api.http.base_schema import Schema
-from api.http.schemas import described
+from api.http.schemas import described, text
 from store.gateway.approvals import PENDING, STATUSES
 
 _NAME_CHARACTERS = 255
@@ -46,51 +46,47 @@ class ApprovalPageQuery(pages.PageQuery):
     tenant = pages.text(_NAME_CHARACTERS, "Only those of this tenant.", "default")
 
 
-def _said(text: str, *, null: bool = False) -> fields.String:
-    return fields.String(allow_none=null, metadata=described(text))
-
-
 class Vote(Schema):
     """One vote about an approval."""
 
-    voter = _said("Whose vote it is: a key, a user, an approver by name, the recipient of a link.")
+    voter = text("Whose vote it is: a key, a user, an approver by name, the recipient of a link.")
     decision = fields.String(metadata=described("What it says.", enum=["approve", "reject"]))
-    note = _said("Why.")
-    at = _said("When it was given.")
+    note = text("Why.")
+    at = text("When it was given.")
     via = fields.String(metadata=described("How it was given.", enum=["api", "link"]))
 
 
 class Approval(Schema):
     """Something that waits for a decision, or has been decided."""
 
-    id = _said("Its id.")
-    token = _said("The same, as existing clients call it.")
+    id = text("Its id.")
+    token = text("The same, as existing clients call it.")
     status = fields.String(metadata=described("Where it stands.", enum=list(STATUSES)))
     origin = fields.String(metadata=described("Who asks.", enum=["rule", "step", "action"]))
-    rule = _said("The rule that asks.", null=True)
-    message = _said("What is asked.")
-    namespace = _said("The namespace of what waits.")
-    tenant = _said("Its tenant, which is a workspace.")
-    provider = _said("The provider by which it would go out; approval where nothing goes out.")
-    action_type = _said("Its action type.")
-    execution_id = _said("The execution that waits.")
-    requested_by = _said("The key or user that has asked for it.")
+    rule = text("The rule that asks.", null=True)
+    message = text("What is asked.")
+    namespace = text("The namespace of what waits.")
+    tenant = text("Its tenant, which is a workspace.")
+    provider = text("The provider by which it would go out; approval where nothing goes out.")
+    action_type = text("Its action type.")
+    execution_id = text("The execution that waits.")
+    requested_by = text("The key or user that has asked for it.")
     approvers = fields.List(fields.String(), metadata=described("The only ones who may decide, if there are any."))
     quorum = fields.Integer(metadata=described("Votes that approve it."))
     reject_quorum = fields.Integer(metadata=described("Votes that reject it."))
     requester_may_approve = fields.Boolean(
         allow_none=True, metadata=described("Whether who has asked may approve; null: as the definition says.")
     )
-    created_at = _said("When it was asked.")
-    expires_at = _said("Until when it can be decided.")
-    decided_at = _said("When it was decided.", null=True)
-    decided_by = _said("The voter whose vote decided it.", null=True)
-    note = _said("Why.", null=True)
-    notify = _said("The provider by which it is made known.", null=True)
+    created_at = text("When it was asked.")
+    expires_at = text("Until when it can be decided.")
+    decided_at = text("When it was decided.", null=True)
+    decided_by = text("The voter whose vote decided it.", null=True)
+    note = text("Why.", null=True)
+    notify = text("The provider by which it is made known.", null=True)
     notification_sent = fields.Boolean(metadata=described("Whether a notice was accepted."))
     notices = fields.Integer(metadata=described("How often notices were accepted, reminders included."))
     notice_ids = fields.List(fields.String(), metadata=described("The dispatches of the last notice."))
-    notice_error = _said("Why the last notice was not sent; it is tried again.", null=True)
+    notice_error = text("Why the last notice was not sent; it is tried again.", null=True)
     votes = fields.List(fields.Nested(Vote), metadata=described("Of one approval: its votes, the oldest first."))
 
 
@@ -99,13 +95,13 @@ class Approvals(Schema):
 
     approvals = fields.List(fields.Nested(Approval), metadata=described("The approvals, the newest first."))
     count = fields.Integer(metadata=described("How many are listed here."))
-    next_cursor = _said("What to send as cursor for those that follow; null at the end.", null=True)
+    next_cursor = text("What to send as cursor for those that follow; null at the end.", null=True)
 
 
 class DecidedApproval(Schema):
     """What a decision has come to."""
 
-    id = _said("The approval.")
+    id = text("The approval.")
     status = fields.String(
         metadata=described("approved or rejected; pending where further votes are needed.", enum=list(STATUSES))
     )

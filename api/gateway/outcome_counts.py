@@ -9,6 +9,7 @@ from typing import Any
 from marshmallow import fields
 
 from api.http.base_schema import Schema
+from api.http.schemas import number
 from store import metrics
 from store.engine.db import Connection
 from store.records import approvals
@@ -34,20 +35,16 @@ EXAMPLE: dict[str, Any] = {
 MORE = {"grouped": 25, "pending_approval": 5}
 
 
-def _number(text: str) -> fields.Integer:
-    return fields.Integer(metadata={"description": text})
-
-
 class OutcomeCounts(Schema):
     """How many dispatches ended in which way, since records are kept."""
 
-    dispatched = _number("Dispatches, whatever became of them.")
-    executed = _number("Dispatches that their provider carried out.")
-    deduplicated = _number("Dispatches whose equal went out within the time.")
-    suppressed = _number("Dispatches that a rule stopped.")
-    rerouted = _number("Dispatches that another provider carried out.")
-    throttled = _number("Dispatches beyond the limit of a rule.")
-    failed = _number("Dispatches that failed at every attempt.")
+    dispatched = number("Dispatches, whatever became of them.")
+    executed = number("Dispatches that their provider carried out.")
+    deduplicated = number("Dispatches whose equal went out within the time.")
+    suppressed = number("Dispatches that a rule stopped.")
+    rerouted = number("Dispatches that another provider carried out.")
+    throttled = number("Dispatches beyond the limit of a rule.")
+    failed = number("Dispatches that failed at every attempt.")
     by_origin = fields.Dict(
         metadata={
             "description": "Outcomes by origin: of dispatches, triggered actions, steps of playbooks and of chains."
@@ -58,16 +55,16 @@ class OutcomeCounts(Schema):
 class MoreOutcomeCounts(Schema):
     """What ``/health`` counts besides."""
 
-    grouped = _number("Dispatches that were added to a group.")
-    pending_approval = _number("Dispatches that wait for an approval.")
+    grouped = number("Dispatches that were added to a group.")
+    pending_approval = number("Dispatches that wait for an approval.")
 
 
 def read(connection: Connection) -> dict[str, Any]:
     """The members of ``OutcomeCounts`` and of ``MoreOutcomeCounts``."""
     by_origin: dict[str, dict[str, int]] = {}
-    for series, number in sorted(metrics.read(connection, ("",), OUTCOMES).items()):
+    for series, count in sorted(metrics.read(connection, ("",), OUTCOMES).items()):
         origin, outcome = series.labels
-        by_origin.setdefault(origin, {})[outcome] = number
+        by_origin.setdefault(origin, {})[outcome] = count
     dispatches = [outcomes for origin, outcomes in by_origin.items() if origin in _DISPATCHES]
     counted = {name: sum(each.get(name, 0) for each in dispatches) for name in (*_COUNTED, *_COUNTED_MORE)}
     counted["pending_approval"] = approvals.waiting(connection)

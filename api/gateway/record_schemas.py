@@ -1,12 +1,12 @@
 """The shapes of audit records, and the filters of their list."""
 
-from datetime import UTC
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from api.http import pages
 from api.http.base_schema import Schema
+from api.http.schemas import text, time_filter
 from gateway import outcomes
 from gateway.facts import ORIGINS
 from gateway.verdicts import EFFECTS
@@ -58,11 +58,6 @@ def _word(choices: tuple[str, ...], text: str, example: str) -> fields.String:
     return fields.String(validate=validate.OneOf(choices), metadata={"description": text, "example": example})
 
 
-def _time(name: str, text: str, example: str) -> fields.AwareDateTime:
-    metadata = {"description": text, "example": example}
-    return fields.AwareDateTime(format="iso", default_timezone=UTC, data_key=name, metadata=metadata)
-
-
 class AuditFilters(Schema):
     """The filters of records."""
 
@@ -75,8 +70,8 @@ class AuditFilters(Schema):
     matched_rule = pages.text(_NAME_CHARACTERS, "Only those that this rule decided.", "block-spam")
     caller_id = pages.text(_NAME_CHARACTERS, "Only those that this key or user asked for.", "key")
     chain_id = pages.text(_NAME_CHARACTERS, "Only those of this run of a chain or playbook.", "pexec-7721")
-    since = _time("from", "Only those recorded at this time or later.", "2026-04-28T00:00:00Z")
-    until = _time("to", "Only those recorded before this time.", "2026-04-29T00:00:00Z")
+    since = time_filter("from", "Only those recorded at this time or later.", "2026-04-28T00:00:00Z")
+    until = time_filter("to", "Only those recorded before this time.", "2026-04-29T00:00:00Z")
 
     @validates_schema
     def _in_order(self, query: dict[str, Any], **_: Any) -> None:
@@ -122,38 +117,34 @@ class OneQuery(Schema):
     )
 
 
-def _said(text: str, *, null: bool = False) -> fields.String:
-    return fields.String(allow_none=null, metadata={"description": text})
-
-
 class Record(Schema):
     """What became of one dispatch, triggered action or step."""
 
-    id = _said("The id of the record.")
-    action_id = _said("The id that the dispatch gave itself, else that of the execution or the record.")
-    execution_id = _said("The execution; null where none was made, or it has been deleted.", null=True)
-    chain_id = _said("The run of a chain or playbook that it belongs to.", null=True)
+    id = text("The id of the record.")
+    action_id = text("The id that the dispatch gave itself, else that of the execution or the record.")
+    execution_id = text("The execution; null where none was made, or it has been deleted.", null=True)
+    chain_id = text("The run of a chain or playbook that it belongs to.", null=True)
     origin = fields.String(metadata={"description": "What made it.", "enum": list(ORIGINS)})
-    replayed_from = _said("Of a replay: the action id of the record that it does again.", null=True)
-    namespace = _said("Its namespace: actions or playbooks, unless a dispatch names another.")
-    tenant = _said("The tenant, which is a workspace.")
-    provider = _said("The provider that it went to; of an action its executor or channel.", null=True)
-    action_type = _said("Its action type: of an action the action's id.")
+    replayed_from = text("Of a replay: the action id of the record that it does again.", null=True)
+    namespace = text("Its namespace: actions or playbooks, unless a dispatch names another.")
+    tenant = text("The tenant, which is a workspace.")
+    provider = text("The provider that it went to; of an action its executor or channel.", null=True)
+    action_type = text("Its action type: of an action the action's id.")
     outcome = fields.String(metadata={"description": "What became of it.", "enum": list(OUTCOMES)})
     verdict = fields.String(metadata={"description": "What the rules decided.", "enum": list(_VERDICTS)})
-    matched_rule = _said("The rule that decided.", null=True)
-    reason = _said("The reason that the rule gives.", null=True)
-    caller_id = _said("The key or user that asked for it.")
+    matched_rule = text("The rule that decided.", null=True)
+    reason = text("The reason that the rule gives.", null=True)
+    caller_id = text("The key or user that asked for it.")
     payload = fields.Dict(
         allow_none=True,
         metadata={"description": "What it carried, without secrets; null when it is not kept any more."},
     )
     payload_omitted = fields.Boolean(metadata={"description": "Whether the payload is too large for a list."})
-    payload_sha256 = _said("Of a dispatch without an execution: the SHA-256 of its payload as it is kept.", null=True)
+    payload_sha256 = text("Of a dispatch without an execution: the SHA-256 of its payload as it is kept.", null=True)
     error = fields.Dict(allow_none=True, metadata={"description": "The code and message of what failed."})
     details = fields.Dict(metadata={"description": "What else the trail says of it."})
-    dispatched_at = _said("When it was accepted.", null=True)
-    completed_at = _said("When it ended, and was recorded.")
+    dispatched_at = text("When it was accepted.", null=True)
+    completed_at = text("When it ended, and was recorded.")
     duration_ms = fields.Integer(allow_none=True, metadata={"description": "The time between both, milliseconds."})
 
 
@@ -164,7 +155,7 @@ class Records(Schema):
     total = fields.Integer(allow_none=True, metadata={"description": "How many match; null where read by cursor."})
     limit = fields.Integer(metadata={"description": "How many were asked for."})
     offset = fields.Integer(metadata={"description": "How many were passed over."})
-    next_cursor = _said("What to send as cursor for those that follow; null at the end.", null=True)
+    next_cursor = text("What to send as cursor for those that follow; null at the end.", null=True)
     total_is_estimate = fields.Boolean(
         allow_none=True, metadata={"description": "Whether total was counted up to a minute ago, or not to its end."}
     )

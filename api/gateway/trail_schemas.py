@@ -1,7 +1,6 @@
 """The shapes of what is said about the sealed trail."""
 
 import json
-from datetime import UTC
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
@@ -9,6 +8,7 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 from api.gateway.record_schemas import RECORD, AuditQuery
 from api.http import pages
 from api.http.base_schema import Schema
+from api.http.schemas import number, text, time_filter
 
 _NAME_CHARACTERS = 128
 #: number and hash of a seal
@@ -66,26 +66,13 @@ VERIFIED: dict[str, Any] = {
 }
 
 
-def _said(text: str, *, null: bool = False) -> fields.String:
-    return fields.String(allow_none=null, metadata={"description": text})
-
-
-def _number(text: str) -> fields.Integer:
-    return fields.Integer(metadata={"description": text})
-
-
-def _time(name: str, text: str, example: str) -> fields.AwareDateTime:
-    metadata = {"description": text, "example": example}
-    return fields.AwareDateTime(format="iso", default_timezone=UTC, data_key=name, metadata=metadata)
-
-
 class Verify(Schema):
     """What is to be checked; all of it unless it says otherwise."""
 
     namespace = pages.text(_NAME_CHARACTERS, "Only records of this namespace are counted.", "notifications")
     tenant = pages.text(_NAME_CHARACTERS, "Only records of this tenant are counted.", "default")
-    since = _time("from", "Only what was recorded at this time or later.", "2026-04-28T00:00:00Z")
-    until = _time("to", "Only what was recorded before this time.", "2026-04-29T00:00:00Z")
+    since = time_filter("from", "Only what was recorded at this time or later.", "2026-04-28T00:00:00Z")
+    until = time_filter("to", "Only what was recorded before this time.", "2026-04-29T00:00:00Z")
     anchor = fields.String(
         validate=validate.Regexp(rf"{_ANCHOR}\Z", error="must be NUMBER:HASH of a seal that was anchored elsewhere"),
         metadata={
@@ -142,8 +129,8 @@ class FaultOfTrail(Schema):
             ],
         }
     )
-    seal = _number("The number of the seal.")
-    record_id = _said(
+    seal = number("The number of the seal.")
+    record_id = text(
         "The first record that it concerns; null where none is known, or the key does not cover it.", null=True
     )
 
@@ -151,35 +138,35 @@ class FaultOfTrail(Schema):
 class NewestSeal(Schema):
     """The newest seal; keep its number and hash elsewhere."""
 
-    number = _number("Its number.")
-    hash = _said("Its hash, which names all that was sealed up to here.")
-    sealed_at = _said("When it was made.")
+    number = number("Its number.")
+    hash = text("Its hash, which names all that was sealed up to here.")
+    sealed_at = text("When it was made.")
 
 
 class Verified(Schema):
     """What a check of the trail has found."""
 
     valid = fields.Boolean(metadata={"description": "Whether all that was checked is as it was sealed."})
-    records_checked = _number(
+    records_checked = number(
         "Rows of the trail that the key covers and the filters match, each compared with its seal."
     )
-    first_broken_at = _said("The id of the first record that is not as it was sealed.", null=True)
-    first_record_id = _said("The id of the first record that was checked.", null=True)
-    last_record_id = _said("The id of the last record that was checked.", null=True)
-    seals_checked = _number("Seals whose hash, signature and link to the one before were checked.")
-    unsealed = _number("Rows that wait for their seal, at most two seconds as a rule; counted up to 1,000.")
+    first_broken_at = text("The id of the first record that is not as it was sealed.", null=True)
+    first_record_id = text("The id of the first record that was checked.", null=True)
+    last_record_id = text("The id of the last record that was checked.", null=True)
+    seals_checked = number("Seals whose hash, signature and link to the one before were checked.")
+    unsealed = number("Rows that wait for their seal, at most two seconds as a rule; counted up to 1,000.")
     faults = fields.List(fields.Nested(FaultOfTrail), metadata={"description": "What is wrong, up to 20 faults."})
     complete = fields.Boolean(metadata={"description": "Whether the end was reached; else go on with next_cursor."})
-    next_cursor = _said("What to send as cursor to go on; null when complete.", null=True)
+    next_cursor = text("What to send as cursor to go on; null when complete.", null=True)
     newest_seal = fields.Nested(NewestSeal, allow_none=True, metadata={"description": "Null before the first."})
 
 
 class SealKey(Schema):
     """A public key of seals."""
 
-    key_id = _said("Its name, which seals have.")
-    algorithm = _said("Ed25519.")
-    public_key = _said("The 32 bytes in hexadecimal digits.")
+    key_id = text("Its name, which seals have.")
+    algorithm = text("Ed25519.")
+    public_key = text("The 32 bytes in hexadecimal digits.")
     signs = fields.Boolean(metadata={"description": "Whether it signs what is new."})
 
 
@@ -193,20 +180,20 @@ class Sibling(Schema):
     """A node next to the way from a record to the root."""
 
     side = fields.String(metadata={"description": "Where it stands.", "enum": ["left", "right"]})
-    hash = _said("The node, hexadecimal digits.")
+    hash = text("The node, hexadecimal digits.")
 
 
 class Proof(Schema):
     """What proves that one record is as it was sealed."""
 
-    record_id = _said("The id of the record.")
+    record_id = text("The id of the record.")
     row = fields.Dict(metadata={"description": "The row of the trail, in the form that is sealed."})
-    place = _number("Its place in its block, from 0.")
+    place = number("Its place in its block, from 0.")
     path = fields.List(fields.Nested(Sibling), metadata={"description": "The nodes from its leaf up to the root."})
     seal = fields.Dict(metadata={"description": "What the seal of the block says."})
-    hash = _said("The SHA-256 of the seal.")
-    signature = _said("The Ed25519 signature of the seal, hexadecimal digits.")
-    public_key = _said("The key that verifies it; null where it is not set any more.", null=True)
+    hash = text("The SHA-256 of the seal.")
+    signature = text("The Ed25519 signature of the seal, hexadecimal digits.")
+    public_key = text("The key that verifies it; null where it is not set any more.", null=True)
 
 
 LINES = f"{json.dumps(RECORD)}\n"

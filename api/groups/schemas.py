@@ -6,7 +6,7 @@ from marshmallow import fields, validate
 
 from api.http import pages
 from api.http.base_schema import Schema
-from api.http.schemas import described
+from api.http.schemas import described, text
 from store.gateway.groups import CALLER, FIRST, FULL, RESOLVED, TIME
 
 _NAME_CHARACTERS = 255
@@ -40,46 +40,42 @@ class MemberQuery(Schema):
     cursor = pages.CursorQuery().fields["cursor"]
 
 
-def _said(text: str, *, null: bool = False) -> fields.String:
-    return fields.String(allow_none=null, metadata=described(text))
-
-
 class Group(Schema):
     """One window of a group."""
 
-    group_id = _said("Its id.")
-    group_key = _said("The key that its members share; the next window of the group has it too.")
+    group_id = text("Its id.")
+    group_key = text("The key that its members share; the next window of the group has it too.")
     state = fields.String(metadata=described("pending until its summary is accepted.", enum=list(STATES)))
     event_count = fields.Integer(metadata=described("How many members it has."))
     max_size = fields.Integer(metadata=described("At this number it is full, and its summary goes out at once."))
-    rule = _said("The rule that gathers it.")
-    namespace = _said("Its namespace, and that of its summary.")
-    tenant = _said("Its tenant, and that of its summary.")
-    provider = _said("The provider by which its summary goes out.")
+    rule = text("The rule that gathers it.")
+    namespace = text("Its namespace, and that of its summary.")
+    tenant = text("Its tenant, and that of its summary.")
+    provider = text("The provider by which its summary goes out.")
     labels = fields.Dict(metadata=described("What its members have in common."))
-    created_at = _said("When its first member came.")
-    notify_at = _said("When its summary is due.")
-    closed_at = _said("Since when nothing joins it any more.", null=True)
+    created_at = text("When its first member came.")
+    notify_at = text("When its summary is due.")
+    closed_at = text("Since when nothing joins it any more.", null=True)
     closed_by = fields.String(
         allow_none=True, metadata=described("Why it was closed.", enum=[TIME, FULL, RESOLVED, FIRST, CALLER])
     )
-    notified_at = _said("When its summary was accepted.", null=True)
-    summary_id = _said("The last summary: a dispatch.", null=True)
+    notified_at = text("When its summary was accepted.", null=True)
+    summary_id = text("The last summary: a dispatch.", null=True)
     summaries = fields.Integer(metadata=described("How many summaries were accepted, repetitions included."))
-    error = _said("Why there is no summary yet; it is tried again.", null=True)
+    error = text("Why there is no summary yet; it is tried again.", null=True)
 
 
 class Member(Schema):
     """What was gathered."""
 
-    id = _said("Its action id, under which its record is found.")
-    provider = _said("The provider by which it was to go out.")
-    action_type = _said("Its action type.")
-    status = _said("Its status, as it was sent.", null=True)
+    id = text("Its action id, under which its record is found.")
+    provider = text("The provider by which it was to go out.")
+    action_type = text("Its action type.")
+    status = text("Its status, as it was sent.", null=True)
     resolved = fields.Boolean(metadata=described("Whether it says that its cause is over."))
-    fingerprint = _said("Its fingerprint.", null=True)
-    severity = _said("The severity in its payload or its labels.", null=True)
-    received_at = _said("When it came.")
+    fingerprint = text("Its fingerprint.", null=True)
+    severity = text("The severity in its payload or its labels.", null=True)
+    received_at = text("When it came.")
     payload = fields.Raw(metadata=described("Its payload, secrets masked; null once it is too old to be kept."))
 
 
@@ -88,7 +84,7 @@ class Groups(Schema):
 
     groups = fields.List(fields.Nested(Group), metadata=described("The groups, the newest first."))
     total = fields.Integer(metadata=described("How many are pending, counted up to 10,000."))
-    next_cursor = _said("What to send as cursor for those that follow; null at the end.", null=True)
+    next_cursor = text("What to send as cursor for those that follow; null at the end.", null=True)
 
 
 class GroupWithMembers(Schema):
@@ -100,18 +96,18 @@ class GroupWithMembers(Schema):
         fields.Nested(Member),
         metadata=described("Its members in the order in which they came; under /compat/v1 their fingerprints."),
     )
-    next_cursor = _said("What to send as cursor for the members that follow; null at the end.", null=True)
+    next_cursor = text("What to send as cursor for the members that follow; null at the end.", null=True)
 
 
 class Flushed(Schema):
     """A group that was flushed, or whose repetition has ended."""
 
-    group_id = _said("Its id.")
-    group_key = _said("Its key.")
+    group_id = text("Its id.")
+    group_key = text("Its key.")
     event_count = fields.Integer(metadata=described("How many members its summary tells of."))
     status = fields.String(metadata=described("What became of it.", enum=["flushed", "ended"]))
     notified = fields.Boolean(metadata=described("Whether a summary goes out; false where a rule has stopped it."))
-    summary_id = _said("The last summary: a dispatch, or the record of one that a rule has stopped.", null=True)
+    summary_id = text("The last summary: a dispatch, or the record of one that a rule has stopped.", null=True)
 
 
 _ID, _KEY = "grp-0199f3c2a1b46d0e8f2c41", "5f0c2a9be1d34c7f9f0c2a9be1d34c7f5f0c2a9be1d34c7f9f0c2a9be1d34c7f"

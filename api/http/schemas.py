@@ -1,5 +1,6 @@
 """The shapes that bodies of several families share."""
 
+from datetime import UTC
 from typing import Any, cast
 
 from marshmallow import INCLUDE, RAISE, fields, validate
@@ -23,6 +24,28 @@ def described(text: str, **more: Any) -> dict[str, Any]:
     ``more`` is what the library cannot derive of its shape.
     """
     return {"description": text, **more}
+
+
+def text(description: str, *, null: bool = False, **more: Any) -> fields.String:
+    """A text of an answer; ``more`` as in ``described``."""
+    return fields.String(allow_none=null, metadata=described(description, **more))
+
+
+def number(description: str, *, null: bool = False) -> fields.Integer:
+    """A whole number of an answer."""
+    return fields.Integer(allow_none=null, metadata=described(description))
+
+
+def bounded(least: int, most: int, description: str) -> fields.Integer:
+    """A whole number of a request that may also be null."""
+    bounds = validate.Range(min=least, max=most)
+    return fields.Integer(strict=True, allow_none=True, validate=bounds, metadata=described(description))
+
+
+def time_filter(name: str, description: str, example: str) -> fields.AwareDateTime:
+    """A moment of a query string, as ``name``; without zone it is in UTC."""
+    metadata = described(description, example=example)
+    return fields.AwareDateTime(format="iso", default_timezone=UTC, data_key=name, metadata=metadata)
 
 
 def without_nul() -> validate.Validator:

@@ -7,7 +7,7 @@ from webargs.fields import DelimitedList
 
 from api.http import pages
 from api.http.base_schema import Schema
-from api.http.schemas import Strict, described, without_nul
+from api.http.schemas import Strict, described, text, without_nul
 
 _NAME_CHARACTERS = 128
 _LIMIT, _MOST, _MOST_LABELS = 100, 1_000, 10
@@ -53,30 +53,26 @@ class HistoryQuery(ScopeQuery):
     )
 
 
-def _said(text: str, *, null: bool = False) -> fields.String:
-    return fields.String(allow_none=null, metadata=described(text))
-
-
 class EventState(Schema):
     """Something that lasts, in the state in which it is."""
 
-    fingerprint = _said("What it is known by, within its tenant and namespace.")
-    state = _said("The state in which it is.")
-    status = _said("The same, by the name of the member with which dispatches ask for it.")
+    fingerprint = text("What it is known by, within its tenant and namespace.")
+    state = text("The state in which it is.")
+    status = text("The same, by the name of the member with which dispatches ask for it.")
     active = fields.Boolean(metadata=described("Whether it goes on: it can inhibit others, and is never forgotten."))
-    state_machine = _said("The state machine to which it belongs.")
-    namespace = _said("Its namespace.")
-    tenant = _said("Its tenant, which is a workspace.")
-    action_type = _said("Its type: the action type of its last dispatch.")
-    provider = _said("The provider that its last dispatch has named.")
+    state_machine = text("The state machine to which it belongs.")
+    namespace = text("Its namespace.")
+    tenant = text("Its tenant, which is a workspace.")
+    action_type = text("Its type: the action type of its last dispatch.")
+    provider = text("The provider that its last dispatch has named.")
     labels = fields.Dict(metadata=described("The labels of its last dispatch that had any."))
-    starts_at = _said("When what it is about began, as dispatches say.", null=True)
-    ends_at = _said("When it ended, as its last dispatch says.", null=True)
-    created_at = _said("When it was first heard of.")
-    entered_at = _said("When it came into its state.")
-    updated_at = _said("When it was last heard of, or moved.")
-    timeout_at = _said("When its stay in this state is over; null: it may stay.", null=True)
-    timeout_to = _said("The state that follows then.", null=True)
+    starts_at = text("When what it is about began, as dispatches say.", null=True)
+    ends_at = text("When it ended, as its last dispatch says.", null=True)
+    created_at = text("When it was first heard of.")
+    entered_at = text("When it came into its state.")
+    updated_at = text("When it was last heard of, or moved.")
+    timeout_at = text("When its stay in this state is over; null: it may stay.", null=True)
+    timeout_to = text("The state that follows then.", null=True)
 
 
 class EventStates(Schema):
@@ -84,26 +80,26 @@ class EventStates(Schema):
 
     events = fields.List(fields.Nested(EventState), metadata=described("The events, the newest first."))
     count = fields.Integer(metadata=described("How many are listed here."))
-    next_cursor = _said("What to send as cursor for those that follow; null at the end.", null=True)
+    next_cursor = text("What to send as cursor for those that follow; null at the end.", null=True)
 
 
 class EventMove(Schema):
     """One thing that became of an event."""
 
     number = fields.Integer(metadata=described("Its place in the history, from 1."))
-    at = _said("When it was.")
+    at = text("When it was.")
     event = fields.String(
         metadata=described("What it was.", enum=["event.opened", "event.moved", "event.timeout"]),
     )
-    previous_state = _said("The state that it left; null at the beginning.", null=True)
-    new_state = _said("The state into which it came.")
+    previous_state = text("The state that it left; null at the beginning.", null=True)
+    new_state = text("The state into which it came.")
     cause = fields.String(
         metadata=described("A dispatch, a person, or time.", enum=["dispatch", "transition", "timeout"])
     )
-    by = _said("The key or user that has moved it; system: time.")
-    action_id = _said("The dispatch that has moved it.", null=True)
-    notice = _said("The dispatch that has made it known.", null=True)
-    notice_error = _said("Why it was not made known, though it was to be.", null=True)
+    by = text("The key or user that has moved it; system: time.")
+    action_id = text("The dispatch that has moved it.", null=True)
+    notice = text("The dispatch that has made it known.", null=True)
+    notice_error = text("Why it was not made known, though it was to be.", null=True)
 
 
 class EventHistory(EventState):
@@ -144,9 +140,9 @@ class EventTransition(Strict):
 class EventTransitioned(Schema):
     """A move that was made."""
 
-    fingerprint = _said("The event.")
-    previous_state = _said("The state that it has left.")
-    new_state = _said("The state in which it is.")
+    fingerprint = text("The event.")
+    previous_state = text("The state that it has left.")
+    new_state = text("The state in which it is.")
     notify = fields.Boolean(metadata=described("Whether a notice of it goes out."))
 
 

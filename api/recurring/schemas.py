@@ -7,7 +7,7 @@ from webargs.fields import DelimitedList
 
 from api.http import pages
 from api.http.base_schema import Schema
-from api.http.schemas import Flag, Strict, described, without_nul
+from api.http.schemas import Flag, Strict, bounded, described, number, text, without_nul
 from gateway.recurring.times import CATCH_UP
 from gateway.recurring.written import MAX_CALENDARS, OVERLAP
 from gateway.requests import MAX_TEXT_CHARACTERS
@@ -40,12 +40,6 @@ def _check_label(text: str) -> None:
 def _line(most: int, text: str, *, null: bool = False) -> fields.String:
     checks = [validate.Length(1, most), without_nul()]
     return fields.String(allow_none=null, validate=checks, metadata=described(text))
-
-
-def _number(least: int, most: int, text: str) -> fields.Integer:
-    return fields.Integer(
-        strict=True, allow_none=True, validate=validate.Range(min=least, max=most), metadata=described(text)
-    )
 
 
 def _moment(text: str, *, required: bool = False) -> fields.AwareDateTime:
@@ -97,7 +91,7 @@ class RecurringBody(RecurringScope):
     enabled = Flag(metadata=described("Whether it fires; true unless said otherwise."))
     ends_at = _moment("It fires before this time only.")
     end_date = _moment("The same, as existing clients call it.")
-    max_executions = _number(1, _MOST_EXECUTIONS, "How often it fires at most.")
+    max_executions = bounded(1, _MOST_EXECUTIONS, "How often it fires at most.")
     catch_up = fields.String(
         validate=validate.OneOf(CATCH_UP),
         metadata=described("Of times that were missed: the last is made up for, none, or the last hundred."),
@@ -106,7 +100,7 @@ class RecurringBody(RecurringScope):
         validate=validate.OneOf(OVERLAP),
         metadata=described("While an earlier one goes on: it fires, it does not, or the earlier one is cancelled."),
     )
-    jitter_seconds = _number(0, _LONGEST_JITTER, "It fires later by up to this, each time by another amount.")
+    jitter_seconds = bounded(0, _LONGEST_JITTER, "It fires later by up to this, each time by another amount.")
     skip_during = fields.List(
         _line(MAX_NAME_CHARACTERS, "A calendar."),
         allow_none=True,
@@ -169,39 +163,31 @@ class RecurringBackfill(RecurringScope):
     )
 
 
-def _said(text: str, *, null: bool = False, **more: Any) -> fields.String:
-    return fields.String(allow_none=null, metadata=described(text, **more))
-
-
-def _counted(text: str, *, null: bool = False) -> fields.Integer:
-    return fields.Integer(allow_none=null, metadata=described(text))
-
-
 class RecurringSummary(Schema):
     """A recurring action in a list."""
 
-    id = _said("Its id.")
-    recurring_id = _said("The same.")
-    name = _said("What people call it.", null=True)
-    description = _said("What it is for.", null=True)
-    namespace = _said("Its namespace.")
-    tenant = _said("Its tenant.")
-    status = _said("Whether it fires on, is paused, or is over.", enum=list(STATUSES))
+    id = text("Its id.")
+    recurring_id = text("The same.")
+    name = text("What people call it.", null=True)
+    description = text("What it is for.", null=True)
+    namespace = text("Its namespace.")
+    tenant = text("Its tenant.")
+    status = text("Whether it fires on, is paused, or is over.", enum=list(STATUSES))
     enabled = fields.Boolean(metadata=described("Whether it is not paused."))
-    cron_expr = _said("When: five cron fields.")
-    cron_expression = _said("The same.")
-    timezone = _said("The time zone of the fields.")
-    description_in_words = _said("The schedule in words.")
-    provider = _said("The provider that carries it out; action or playbook where target names one.")
-    action_type = _said("The type of its dispatches; the id of the action or playbook.")
+    cron_expr = text("When: five cron fields.")
+    cron_expression = text("The same.")
+    timezone = text("The time zone of the fields.")
+    description_in_words = text("The schedule in words.")
+    provider = text("The provider that carries it out; action or playbook where target names one.")
+    action_type = text("The type of its dispatches; the id of the action or playbook.")
     labels = fields.Dict(metadata=described("Its labels."))
-    next_execution = _said("Its next time; null: there is none.", null=True)
-    next_execution_at = _said("The same.", null=True)
-    execution_count = _counted("How often it has fired.")
-    last_executed_at = _said("The last time that something was decided about.", null=True)
-    last_outcome = _said("What became of that at first.", null=True)
-    created_at = _said("When it was made.")
-    updated_at = _said("When it was changed last.")
+    next_execution = text("Its next time; null: there is none.", null=True)
+    next_execution_at = text("The same.", null=True)
+    execution_count = number("How often it has fired.")
+    last_executed_at = text("The last time that something was decided about.", null=True)
+    last_outcome = text("What became of that at first.", null=True)
+    created_at = text("When it was made.")
+    updated_at = text("When it was changed last.")
 
 
 class RecurringCreated(Schema):
@@ -221,12 +207,12 @@ class RecurringCreated(Schema):
 class RecurringExecution(Schema):
     """The last firing, and what has become of it."""
 
-    execution_time = _said("Its time.")
-    outcome = _said(
+    execution_time = text("Its time.")
+    outcome = text(
         "What became of it; accepted: it goes on; null: it was accepted, and its end is not known.", null=True
     )
-    execution_id = _said("The execution, the run, or the id of its record.", null=True)
-    status = _said("The status of the execution, as long as that is kept.", null=True)
+    execution_id = text("The execution, the run, or the id of its record.", null=True)
+    status = text("The status of the execution, as long as that is kept.", null=True)
     error = fields.Raw(metadata=described("Why it failed, or could not be accepted.", type=["object", "null"]))
 
 
@@ -236,21 +222,21 @@ class Recurring(RecurringSummary):
     target = fields.Raw(metadata={"description": "The action or playbook; null where it dispatches.", **_TARGET})
     payload = fields.Dict(metadata=described("The payload or the parameters; what is called like a secret is masked."))
     metadata = fields.Dict(metadata=described("Its labels, as dispatches have them."))
-    dedup_key = _said("What rules deduplicate by.", null=True)
+    dedup_key = text("What rules deduplicate by.", null=True)
     next = fields.List(fields.String(), metadata=described("Its next times, up to five."))
-    ends_at = _said("It fires before this time only.", null=True)
-    end_date = _said("The same.", null=True)
-    max_executions = _counted("How often it fires at most.", null=True)
-    catch_up = _said("What is made up for of times that were missed.", enum=list(CATCH_UP))
-    overlap = _said("What becomes of it while an earlier one goes on.", enum=list(OVERLAP))
-    jitter_seconds = _counted("By how much later it fires at most.")
+    ends_at = text("It fires before this time only.", null=True)
+    end_date = text("The same.", null=True)
+    max_executions = number("How often it fires at most.", null=True)
+    catch_up = text("What is made up for of times that were missed.", enum=list(CATCH_UP))
+    overlap = text("What becomes of it while an earlier one goes on.", enum=list(OVERLAP))
+    jitter_seconds = number("By how much later it fires at most.")
     skip_during = fields.List(fields.String(), metadata=described("The calendars in which it does not fire."))
     last_execution = fields.Nested(RecurringExecution, allow_none=True, metadata=described("The last firing."))
-    failures = _counted("Firings in a row that could not be accepted; three pause it.")
-    paused_at = _said("When it was paused.", null=True)
-    paused_by = _said("Who has paused it; system: it could not be accepted three times in a row.", null=True)
-    pause_reason = _said("Why.", null=True)
-    created_by = _said("The key or user that has made it.")
+    failures = number("Firings in a row that could not be accepted; three pause it.")
+    paused_at = text("When it was paused.", null=True)
+    paused_by = text("Who has paused it; system: it could not be accepted three times in a row.", null=True)
+    pause_reason = text("Why.", null=True)
+    created_by = text("The key or user that has made it.")
 
 
 class Recurrings(Schema):
@@ -259,31 +245,31 @@ class Recurrings(Schema):
     recurring_actions = fields.List(
         fields.Nested(RecurringSummary), metadata=described("The recurring actions, newest first.")
     )
-    count = _counted("How many are listed here.")
-    next_cursor = _said("What to send as cursor for those that follow; null at the end.", null=True)
+    count = number("How many are listed here.")
+    next_cursor = text("What to send as cursor for those that follow; null at the end.", null=True)
 
 
 class RecurringFiring(RecurringExecution):
     """What became of one time of a schedule."""
 
-    fired_at = _said("When it was decided.")
+    fired_at = text("When it was decided.")
     reason = fields.Raw(metadata=described("Why nothing was accepted.", type=["object", "null"]))
-    missed_to = _said("Of times that were missed: the last one.", null=True)
-    backfilled_by = _said("Who has asked for it; null: its time had come.", null=True)
+    missed_to = text("Of times that were missed: the last one.", null=True)
+    backfilled_by = text("Who has asked for it; null: its time had come.", null=True)
 
 
 class RecurringHistory(Schema):
     """Some of the firings."""
 
     firings = fields.List(fields.Nested(RecurringFiring), metadata=described("The firings, the newest first."))
-    count = _counted("How many are listed here.")
-    next_cursor = _said("What to send as cursor for those that follow; null at the end.", null=True)
+    count = number("How many are listed here.")
+    next_cursor = text("What to send as cursor for those that follow; null at the end.", null=True)
 
 
 class RecurringBackfilled(Schema):
     """What was made up for."""
 
-    accepted = _counted("How many of the times were accepted now.")
-    repeated = _counted("How many were accepted before, and are left alone.")
+    accepted = number("How many of the times were accepted now.")
+    repeated = number("How many were accepted before, and are left alone.")
     results = fields.List(fields.Nested(RecurringExecution), metadata=described("What became of each time, in order."))
-    next_start = _said("What to send as start for the times that follow; null: these are all.", null=True)
+    next_start = text("What to send as start for the times that follow; null: these are all.", null=True)

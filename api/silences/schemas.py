@@ -7,7 +7,7 @@ from webargs.fields import DelimitedList
 
 from api.http import pages
 from api.http.base_schema import Schema
-from api.http.schemas import Strict, described
+from api.http.schemas import Strict, bounded, described, text
 from gateway.silences.in_force import AFTER
 from gateway.silences.matchers import MAX_MATCHERS, MAX_VALUE_CHARACTERS, OPERATORS
 from playbooks.definitions.fields import MAX_NAME_CHARACTERS
@@ -39,12 +39,6 @@ def _moment(text: str) -> fields.AwareDateTime:
     return fields.AwareDateTime(format="iso", allow_none=True, metadata=described(text))
 
 
-def _number(least: int, most: int, text: str) -> fields.Integer:
-    return fields.Integer(
-        strict=True, allow_none=True, validate=validate.Range(min=least, max=most), metadata=described(text)
-    )
-
-
 class Matching(Strict):
     """What a silence matches, and when."""
 
@@ -56,7 +50,7 @@ class Matching(Strict):
         allow_none=True, metadata=described("A window that comes back begins at these times: five fields.")
     )
     timezone = fields.String(allow_none=True, metadata=described("The time zone of cron; UTC unless said otherwise."))
-    duration_minutes = _number(1, _MINUTES, "How long a window lasts.")
+    duration_minutes = bounded(1, _MINUTES, "How long a window lasts.")
 
 
 class NewSilence(Matching):
@@ -67,7 +61,7 @@ class NewSilence(Matching):
     )
     starts_at = _moment("When it begins; now unless said otherwise.")
     ends_at = _moment("When it ends; a window that comes back may have no end.")
-    duration_seconds = _number(1, 366 * 86_400, "In place of ends_at: for how long.")
+    duration_seconds = bounded(1, 366 * 86_400, "In place of ends_at: for how long.")
     after = fields.String(
         load_default=AFTER[0],
         validate=validate.OneOf(AFTER),
@@ -81,7 +75,7 @@ class NewSilence(Matching):
         validate=validate.Length(1, MAX_NAME_CHARACTERS),
         metadata=described("The provider by which summaries and reminders go out."),
     )
-    remind_before_minutes = _number(1, _MINUTES, "A dispatch by notify reminds this long before the end.")
+    remind_before_minutes = bounded(1, _MINUTES, "A dispatch by notify reminds this long before the end.")
 
 
 class Previewed(Schema):
@@ -111,36 +105,32 @@ class SilenceQuery(Schema):
     cursor = pages.CursorQuery().fields["cursor"]
 
 
-def _said(text: str, *, null: bool = False) -> fields.String:
-    return fields.String(allow_none=null, metadata=described(text))
-
-
 class Silence(Schema):
     """A silence, and where it stands."""
 
-    id = _said("Its id.")
+    id = text("Its id.")
     status = fields.String(metadata=described("Where it stands.", enum=list(STATUSES)))
     silent = fields.Boolean(metadata=described("Whether it keeps something back now: a window may be between two."))
-    silent_until = _said("Until when, if so.", null=True)
-    tenant = _said("The tenant.")
+    silent_until = text("Until when, if so.", null=True)
+    tenant = text("The tenant.")
     covers_children = fields.Boolean(metadata=described("Whether it covers the tenant's children."))
     matchers = fields.List(fields.Dict(), metadata=described("What it matches."))
-    comment = _said("Why it is quiet.")
-    author = _said("The key or user that has made it.")
-    starts_at = _said("When it begins.")
-    ends_at = _said("When it ends; null: a window that comes back for ever.", null=True)
-    cron = _said("When a window begins.", null=True)
-    timezone = _said("The time zone of cron.", null=True)
+    comment = text("Why it is quiet.")
+    author = text("The key or user that has made it.")
+    starts_at = text("When it begins.")
+    ends_at = text("When it ends; null: a window that comes back for ever.", null=True)
+    cron = text("When a window begins.", null=True)
+    timezone = text("The time zone of cron.", null=True)
     duration_minutes = fields.Integer(allow_none=True, metadata=described("How long a window lasts."))
     after = fields.String(metadata=described("What becomes of what it keeps back.", enum=list(AFTER)))
-    notify = _said("The provider of summaries and reminders.", null=True)
+    notify = text("The provider of summaries and reminders.", null=True)
     remind_before_minutes = fields.Integer(allow_none=True, metadata=described("When it is reminded of its end."))
-    notice_error = _said("Why the last summary or reminder was not sent; it is tried again.", null=True)
-    created_at = _said("When it was made.")
-    updated_at = _said("When it was changed last.")
-    ended_at = _said("When it ended.", null=True)
-    ended_by = _said("Who ended it; system at its time.", null=True)
-    applied = _said("After a change: which processes obey it, as 9 of 9.")
+    notice_error = text("Why the last summary or reminder was not sent; it is tried again.", null=True)
+    created_at = text("When it was made.")
+    updated_at = text("When it was changed last.")
+    ended_at = text("When it ended.", null=True)
+    ended_by = text("Who ended it; system at its time.", null=True)
+    applied = text("After a change: which processes obey it, as 9 of 9.")
 
 
 class Silences(Schema):
@@ -148,7 +138,7 @@ class Silences(Schema):
 
     silences = fields.List(fields.Nested(Silence), metadata=described("The silences, the newest first."))
     count = fields.Integer(metadata=described("How many are listed here."))
-    next_cursor = _said("What to send as cursor for those that follow; null at the end.", null=True)
+    next_cursor = text("What to send as cursor for those that follow; null at the end.", null=True)
 
 
 NEW: dict[str, Any] = {

@@ -7,7 +7,7 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 
 from api.gateway.record_schemas import AuditFilters
 from api.http.base_schema import Schema
-from api.http.schemas import Strict, described
+from api.http.schemas import Strict, described, number, text
 
 #: records that are looked at, unless the request says otherwise, and at most
 LIMIT, MOST = 10_000, 50_000
@@ -72,82 +72,72 @@ class SimulationWanted(CoveragePeriod):
     )
 
 
-def _text(text: str, *, none: bool = False) -> fields.String:
-    return fields.String(allow_none=none, metadata=described(text))
-
-
-def _number(text: str, *, none: bool = False) -> fields.Integer:
-    return fields.Integer(allow_none=none, metadata=described(text))
-
-
 class ChangedRecord(Schema):
     """A record that is decided otherwise."""
 
-    record_id = _text("The id of the record.")
-    action_id = _text("The action id of the record.")
-    at = _text("When it came.")
-    before_rule = _text("The rule that decided then; null: none.", none=True)
-    after_rule = _text("The rule that decides now; null: none.", none=True)
+    record_id = text("The id of the record.")
+    action_id = text("The action id of the record.")
+    at = text("When it came.")
+    before_rule = text("The rule that decided then; null: none.", null=True)
+    after_rule = text("The rule that decides now; null: none.", null=True)
 
 
 class SimulatedChange(Schema):
     """How many went from one decision to another."""
 
-    before = _text(
-        "What was decided: a verdict, or deduplicated, throttled, silenced, muted where it was kept back so."
-    )
-    before_to = _text("The provider or chain to which it went, where that is known.", none=True)
-    after = _text("What these rules decide; refused: a dispatch of which nothing says which event it moves.")
-    after_to = _text("The provider or chain to which it goes.", none=True)
+    before = text("What was decided: a verdict, or deduplicated, throttled, silenced, muted where it was kept back so.")
+    before_to = text("The provider or chain to which it went, where that is known.", null=True)
+    after = text("What these rules decide; refused: a dispatch of which nothing says which event it moves.")
+    after_to = text("The provider or chain to which it goes.", null=True)
     changed = fields.Boolean(metadata=described("Whether both differ."))
-    count = _number("How many.")
+    count = number("How many.")
     examples = fields.List(fields.Nested(ChangedRecord), metadata=described("Of a change: the first ten."))
 
 
 class SimulatedRule(Schema):
     """What a rule has to do with it."""
 
-    name = _text("The rule.")
-    matched = _number("How often its condition holds, in shadow mode too.")
-    decides = _number("How often it decides.")
-    decided_before = _number("How often it has decided, as recorded.")
+    name = text("The rule.")
+    matched = number("How often its condition holds, in shadow mode too.")
+    decides = number("How often it decides.")
+    decided_before = number("How often it has decided, as recorded.")
 
 
 class UndecidedRecords(Schema):
     """What cannot be decided again."""
 
-    code = _text("Why, for programs.")
-    message = _text("Why, in words.")
-    count = _number("How many.")
+    code = text("Why, for programs.")
+    message = text("Why, in words.")
+    count = number("How many.")
     examples = fields.List(fields.String(), metadata=described("The ids of the first ten records."))
 
 
 class SimulationAssumption(Schema):
     """What is taken for granted."""
 
-    code = _text("A word for it.")
-    message = _text("The same in words.")
-    count = _number("Records that it concerns; null: not counted.", none=True)
+    code = text("A word for it.")
+    message = text("The same in words.")
+    count = number("Records that it concerns; null: not counted.", null=True)
 
 
 class LookedAt(Schema):
     """What was looked at."""
 
-    since = _text("The period begins.")
-    until = _text("The period ends.")
-    records = _number("Records that were looked at.")
-    decided = _number("Dispatches and triggers that were decided again.")
+    since = text("The period begins.")
+    until = text("The period ends.")
+    records = number("Records that were looked at.")
+    decided = number("Dispatches and triggers that were decided again.")
     complete = fields.Boolean(metadata=described("Whether that is all of the period."))
-    ended_at = _text("What came later is not decided; null: all is.", none=True)
-    generation = _number("The generation in force.")
+    ended_at = text("What came later is not decided; null: all is.", null=True)
+    generation = number("The generation in force.")
 
 
 class Simulation(LookedAt):
     """What a set of rules would have decided."""
 
-    rules_tried = _number("Rules that are enabled.")
-    changed = _number("How many are decided otherwise.")
-    by_another_rule = _number("How many are decided alike, by another rule.")
+    rules_tried = number("Rules that are enabled.")
+    changed = number("How many are decided otherwise.")
+    by_another_rule = number("How many are decided alike, by another rule.")
     changes = fields.List(
         fields.Nested(SimulatedChange), metadata=described("Each pair of decisions, what changes first.")
     )
@@ -164,12 +154,12 @@ class Simulation(LookedAt):
 class CoveredCombination(Schema):
     """What came under one namespace, provider and action type."""
 
-    namespace = _text("The namespace.")
-    tenant = _text("The tenant.")
-    provider = _text("The provider.")
-    action_type = _text("The action type.")
-    count = _number("How many came.")
-    matched = _number("How many of them a rule concerns: its condition holds.")
+    namespace = text("The namespace.")
+    tenant = text("The tenant.")
+    provider = text("The provider.")
+    action_type = text("The action type.")
+    count = number("How many came.")
+    matched = number("How many of them a rule concerns: its condition holds.")
     covered = fields.String(metadata=described("Whether rules concern them.", enum=["all", "partly", "none"]))
 
 
@@ -179,7 +169,7 @@ class Coverage(LookedAt):
     combinations = fields.List(
         fields.Nested(CoveredCombination), metadata=described("What no rule concerns first; the first 1,000.")
     )
-    combinations_total = _number("How many there are.")
+    combinations_total = number("How many there are.")
     never_matched = fields.List(
         fields.String(), metadata=described("Enabled rules that nothing of the period matches; the first 1,000.")
     )

@@ -248,10 +248,12 @@ def _exchange(
                 connect_deadline = min(deadline, time.monotonic() + CONNECT_SECONDS)
                 continue
             if isinstance(line.objection, MustNotWaitError):
-                call.still_ours()  # it may wait here; nothing was sent, so the same address is tried again
-                if time.monotonic() < connect_deadline:
+                call.still_ours()  # it may wait here; the target has answered, and nothing was sent: once more
+                now = time.monotonic()
+                connect_deadline = min(deadline, now + CONNECT_SECONDS)
+                if now < deadline:
                     continue
-                raise _late(f"the {request.purpose} to {url.origin}", f"{CONNECT_SECONDS:g} s", False, call) from None
+                raise _late(f"the {request.purpose} to {url.origin}", f"{TOTAL_SECONDS:g} s", False, call) from None
             if line.objection is not None:
                 raise line.objection from None
             code, words = error.args

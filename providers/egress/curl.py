@@ -34,8 +34,10 @@ MAX_IDLE = 64
 IDLE_SECONDS = 20
 #: how often a running transfer asks whether it should stop
 LOOK_SECONDS = 0.25
-#: a process that has not looked for this long did not run, seconds
-STARVED = 2.0
+#: how long libcurl may take by itself between two looks where nothing moves and no event loop looks, seconds
+_SELDOM = 1.0
+#: a process whose looks came late by more than this share of the time did not run
+STARVED = 1 / 3
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _GO, _HALT = 0, 1  # what libcurl's callbacks answer
 #: connections whose sockets are remembered
@@ -136,9 +138,10 @@ class Line:
 
     def _start(self, method: str) -> None:
         self._resendable = method in _SAFE_METHODS
-        self._looked = time.monotonic()
+        self._began = self._looked = time.monotonic()
         self._next_look = self._looked + LOOK_SECONDS
-        self._starved = False
+        self._every = LOOK_SECONDS if inside() else _SELDOM
+        self._lost = 0.0  # by how much its looks came late, seconds
         self._chunks: list[bytes] = []
         self._received = self._header_bytes = self.status = 0
         self.header_lines: list[bytes] = []
@@ -239,15 +242,18 @@ class Line:
 
     def _look(self) -> bool:
         """Whether the caller wants the transfer to end."""
-        self._starved = self.starved
-        self._looked = time.monotonic()
+        now = time.monotonic()
+        self._lost += max(0.0, now - self._looked - self._every)
+        self._looked = now
         self.stopped = self._call is not None and self._call.aborted()
         return self.stopped
 
     @property
     def starved(self) -> bool:
-        """Whether this process did not run for a while meanwhile: a time-out then says nothing of the target."""
-        return self._starved or time.monotonic() - self._looked > STARVED
+        """Whether this process did not run for much of the time: a time-out then says nothing of the target."""
+        now = time.monotonic()
+        lost = self._lost + max(0.0, now - self._looked - self._every)
+        return lost > STARVED * (now - self._began)
 
     def _look_on_loop(self) -> bool:
         """The same, on the event loop; until the request is sent also whether the execution is still ours."""

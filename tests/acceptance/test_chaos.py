@@ -193,15 +193,15 @@ def test_nothing_accepted_is_lost(first_stack: Stack) -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", [1])
 def test_nothing_accepted_is_lost_at_length(stack: Stack, seed: int) -> None:
-    """1,000 triggers, 30 kills, two flushes, an empty restart: none is lost."""
-    kills = ["worker"] * 5 + ["worker2"] * 5 + ["scripts"] * 8 + ["web"] * 6 + ["beat"] * 6
-    plan = Plan(triggers=1000, kills=kills, flushes=2, empty_restarts=1, seed=seed, callers=8)
+    """600 triggers, 18 kills, two flushes, an empty restart: none is lost."""
+    kills = ["worker"] * 3 + ["worker2"] * 3 + ["scripts"] * 5 + ["web"] * 4 + ["beat"] * 3
+    plan = Plan(triggers=600, kills=kills, flushes=2, empty_restarts=1, seed=seed, callers=8)
     check(stack, unleash(stack, plan))
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_nothing_is_lost_when_the_database_comes_and_goes(
     postgresql_stack: Stack, postgres_server: PostgresServer, seed: int
 ) -> None:

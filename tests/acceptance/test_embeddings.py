@@ -148,6 +148,7 @@ def family(pid: int) -> list[int]:
 
 @pytest.mark.wide
 @pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("first_stack", ["sqlite"], indirect=True)
 def test_the_local_model_is_loaded_where_something_asks(first_stack: Stack) -> None:
     """By a web process with the first text, and by the parent of workers before it forks; elsewhere not at all."""
     if importlib.util.find_spec("wordllama") is None:

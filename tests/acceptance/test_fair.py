@@ -187,7 +187,7 @@ def test_a_flood_leaves_room_for_others(sqlite_stack: Stack) -> None:
 @pytest.mark.parametrize(("stack", "things"), [("sqlite", 64), ("postgresql", 2)], indirect=["stack"])
 def test_a_long_flood_leaves_room_for_others(stack: Stack, things: int) -> None:
     """The same over many actions and few, and on the other database."""
-    found = flood(stack, things, 20)
+    found = flood(stack, things, 10)
     assert found.waiting > 100, "the workers were not flooded"
     assert [one.words for one in (*found.others, found.own) if not is_soon(one)] == []
     assert found.own.queues == {"urgent"}

@@ -137,10 +137,9 @@ def test_flower_shows_how_executions_end(stacks: Stacks) -> None:
 
 
 @pytest.mark.gate
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_flower_shows_every_kind_of_failure(stacks: Stacks, kind: str) -> None:
-    """All ways to fail, on both databases, and no page has a value."""
-    flower = watched(stacks.of(kind))
+def test_flower_shows_every_kind_of_failure(sqlite_stack: Stack) -> None:
+    """All ways to fail, and no page has a value."""
+    flower = watched(sqlite_stack)
     failures, before = Failures(Kit(flower.stack)), {*rows_since(flower.stack, set())}
     begin({**failures.short(), **failures.long()}.items())
     tasks = check(flower, before)

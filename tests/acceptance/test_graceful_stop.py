@@ -112,8 +112,8 @@ def test_a_script_that_gets_the_signal_itself_is_handed_back(sqlite_stack: Stack
 
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
-def test_a_rolling_restart_with_long_scripts(stack: Stack) -> None:
+def test_a_rolling_restart_with_long_scripts(postgresql_stack: Stack) -> None:
     """Scripts of 32 s are handed back; shorter executions are undisturbed."""
-    rows = restart_thrice(stack, seconds=32, drain=20, fits=10)
-    check(stack, rows)
+    rows = restart_thrice(postgresql_stack, seconds=32, drain=20, fits=10)
+    check(postgresql_stack, rows)
     assert (rows["fits"]["status"], rows["fits"]["attempt"]) == ("completed", 1)

@@ -29,7 +29,7 @@ from tests.support.waiting import eventually
 #: the queues by the names that the release before gives them, and by today's
 FORMER, PRESENT = ("notices", "patient", "suspects"), ("notifications", "slow", "quarantine")
 #: for how long the load goes on after each step of the update, and between two requests of a caller, seconds
-STAGE, PAUSE = 8.0, 0.6
+STAGE, PAUSE = 5.0, 0.6
 #: everything has ended within this time after the load, seconds
 SETTLED = 240
 

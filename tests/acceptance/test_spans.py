@@ -1,6 +1,7 @@
 """Spans of the running product, whose processes fork and end."""
 
 import json
+import os
 import signal
 
 import pytest
@@ -23,7 +24,7 @@ def test_what_ends_exports_its_last_spans() -> None:
             _dispatched(stack)
             assert collector.requests == 0
             for name in ("web", "worker", "scripts"):
-                stack.running[name].send(signal.SIGTERM)
+                os.kill(stack.running[name].pid, signal.SIGTERM)  # as a process manager does: not to its children
             eventually(
                 lambda: not any(stack.running[name].alive() for name in ("web", "worker", "scripts")), 60, "ended"
             )

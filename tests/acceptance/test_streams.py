@@ -111,7 +111,7 @@ def _write(stack: Stack, number: int, playbook: str, over: threading.Event) -> N
                 stack.api.http.post("/v1/dispatch", json=given, headers={"Prefer": "respond-async"})
             else:
                 stack.api.http.post(f"/api/playbooks/{playbook}/run", json={})
-        over.wait(0.1)
+        over.wait(0.2)
 
 
 def _harm(stack: Stack) -> list[Callable[[], Any]]:
@@ -148,8 +148,10 @@ def test_ten_clients_that_are_cut_off_again_and_again_have_every_event_once(on_b
     for harm in _harm(stack) * 2:
         time.sleep(2)
         harm()
-    eventually(lambda: all(client.cuts >= 30 for client in clients), 180, "they were cut off often enough")
+    eventually(lambda: all(client.cuts >= 20 for client in clients), 180, "they were cut off often enough")
     over.set()
+    for client in clients:
+        client.calm = True
     for writer in writers:
         writer.join(60)
     stack.heal()
@@ -163,8 +165,10 @@ def test_ten_clients_that_are_cut_off_again_and_again_have_every_event_once(on_b
     assert len(ended) > 10
     with contextlib.suppress(AssertionError):
         every = names | ended
-        eventually(lambda: every <= {*dispatched(clients[0].events), *ended_runs(clients[-1].events)}, 60, "all came")
-        eventually(lambda: all(names <= {*dispatched(client.events)} for client in clients), 60, "all have come to all")
+        eventually(lambda: every <= {*dispatched(clients[0].events), *ended_runs(clients[-1].events)}, 240, "all came")
+        eventually(
+            lambda: all(names <= {*dispatched(client.events)} for client in clients), 120, "all have come to all"
+        )
     for client in clients:
         client.end()
     order = [event.last_id for event in clients[0].events if event.type != "lagged"]

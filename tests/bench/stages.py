@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import chains
 import dispatches
+import filled
 import measure
 import profiler
 import reads
@@ -171,6 +172,19 @@ def history(layout: Layout, options: argparse.Namespace) -> Numbers:
     return numbers
 
 
+def full(layout: Layout, options: argparse.Namespace) -> Numbers:
+    """W1 and W2 over a long history against a short one."""
+    if not isinstance(layout, Tocsin):
+        return {}
+    numbers = filled.filled(layout, options)
+    say(
+        f"{layout.name}: over {options.history:,} executions W2 {numbers['filled_w2_completed_per_s_ratio']:.2f}x "
+        f"({numbers['filled_w2_cpu_ms_ratio']:.2f}x CPU), W1 {numbers['filled_w1_runs_per_s_ratio']:.2f}x "
+        f"({numbers['filled_w1_cpu_ms_ratio']:.2f}x CPU)"
+    )
+    return numbers
+
+
 def sealed(layout: Layout, options: argparse.Namespace) -> Numbers:
     """The sealed trail."""
     if not isinstance(layout, Tocsin):
@@ -212,6 +226,7 @@ STAGES = (
     Stage("dispatches", ("dispatch",), gateway),
     Stage("open streams", ("streams",), followed),
     Stage("reads of a long history", ("reads",), history),
+    Stage("the same work over a long history", ("filled",), full),
     Stage("the sealed trail", ("trail",), sealed),
     Stage("queue depth", ("deep",), depth, "deep_rounds"),
     Stage("soak", ("soak",), soaked, ""),

@@ -61,9 +61,10 @@ def many(layout: Layout, work: str, runs: int) -> Numbers:
     ours, machine = sink.cpu_seconds() + time.process_time(), busy_seconds()
     answer = accept(layout, work, runs)
     drain(layout, runs)
-    settle(layout, work, recorded, runs)
+    time.sleep(REST)
     wall, machine = time.monotonic() - begin, busy_seconds() - machine
     shares = {name: seconds - before[name] for name, seconds in layout.processes.cpu_by_name().items()}
+    settle(layout, work, recorded, runs)  # counting what is on record is no work of the product
     cpu = sum(shares.values())
     ours = sink.cpu_seconds() + time.process_time() + answer["cpu_s"] - ours
     return {
@@ -102,7 +103,7 @@ def settle(layout: Layout, work: str, before: dict[str, int] | None, runs: int) 
     if before is None:
         return
     wanted = {"playbook completed": runs, "step completed": runs * layout.steps[work]}
-    wanted = {name: before.get(name, 0) + count for name, count in wanted.items()}
+    wanted = before | {name: before.get(name, 0) + count for name, count in wanted.items()}
     end = time.monotonic() + PATIENCE
     while (found := layout.recorded(work)) != wanted:
         if time.monotonic() > end:

@@ -329,16 +329,37 @@ def test_slow_server_hits_the_limit_of_one_call(environment, server):
     assert (error.code, error.retryable, error.unknown) == ("http_timeout", True, True)
 
 
-def test_connecting_has_a_limit_of_its_own(environment):
-    """A place that never accepts fails within the limit for connecting, and nothing was sent."""
-    environment.setattr(client, "CONNECT_SECONDS", 0.3)
+@contextlib.contextmanager
+def never_accepting():
+    """The URL of a place where connections neither come about nor are refused."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as held:
         for _ in range(3):  # fills the queue of connections, so that further ones hang
             waiting = held.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
-        error = fails(Request("GET", f"http://127.0.0.1:{full.getsockname()[1]}/"))
+        yield f"http://127.0.0.1:{full.getsockname()[1]}/"
+
+
+def test_connecting_has_a_limit_of_its_own(environment):
+    """A place that never accepts fails within the limit for connecting, and nothing was sent."""
+    environment.setattr(client, "CONNECT_SECONDS", 0.3)
+    with never_accepting() as url:
+        error = fails(Request("GET", url))
     assert (error.code, error.retryable, error.unknown) == ("http_timeout", True, False)
+
+
+def test_a_process_that_did_not_run_connects_again(environment):
+    """Its time to connect says nothing of the target, so it tries until the call's own time is over."""
+    environment.setattr(client, "CONNECT_SECONDS", 0.3)
+    environment.setattr(client, "TOTAL_SECONDS", 2)
+    environment.setattr(curl, "_SELDOM", 0)  # seconds that the process may take between two looks: all come late
+    environment.setattr(curl, "LOOK_SECONDS", 0)
+    taken, take = [], curl.POOL.take
+    environment.setattr(curl.POOL, "take", lambda key: taken.append(key) or take(key))
+    with never_accepting() as url:
+        error = fails(Request("GET", url))
+    assert (error.code, error.retryable, error.unknown) == ("http_timeout", True, False)
+    assert len(taken) > 2
 
 
 def test_cancelling_ends_a_stalled_transfer(server):
@@ -362,8 +383,9 @@ def test_checkpoint_stops_the_call_before_anything_is_sent(server):
 
 
 def test_a_check_that_cannot_be_made_in_time_sends_nothing(environment, server):
-    """A process that is stopped until its last check is old, and the time to connect is over, may try again later."""
+    """A process that is stopped until its last check is old, time and again, may try again later."""
     environment.setattr(client, "CONNECT_SECONDS", 0.2)
+    environment.setattr(client, "TOTAL_SECONDS", 1)
 
     def must_wait():
         time.sleep(0.3)

@@ -95,8 +95,8 @@ _LONG = (pytest.mark.gate, pytest.mark.timeout(1_800))
     ("database", "size"),
     [
         ("sqlite", 25_000),
-        pytest.param("sqlite", 300_000, marks=_LONG),
-        pytest.param("postgresql", 300_000, marks=_LONG),  # of a small table it reads every row
+        pytest.param("sqlite", 200_000, marks=_LONG),
+        pytest.param("postgresql", 200_000, marks=_LONG),  # of a small table it reads every row
     ],
     indirect=["database"],
 )

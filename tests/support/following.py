@@ -31,6 +31,8 @@ class Following:
     def __init__(self, stack: Stack, path: str, stays: Sequence[float] = (0.0, 0.05, 0.3, 0.8, 4.0)) -> None:
         self.cuts = 0
         self.goes_on = True
+        #: whether it is cut off seldom only, so that it comes to an end
+        self.calm = False
         self._streams: list[Listener] = []
         self._stack, self._path = stack, path
         self._stays, self._dice = stays, random.Random(7)
@@ -56,7 +58,7 @@ class Following:
                 time.sleep(0.1)
                 continue
             self._streams.append(stream)
-            stream.is_over.wait(self._dice.choice(self._stays))
+            stream.is_over.wait(4.0 if self.calm else self._dice.choice(self._stays))
             stream.end()
             self.cuts += 1
         source.close()

@@ -15,7 +15,7 @@ import pytest
 import structlog
 from greenlet import getcurrent
 
-from event_loop import loop, waiting
+from event_loop import loop, waiting, watchdog
 from tests.support.waiting import eventually
 
 
@@ -41,18 +41,18 @@ def side_by_side(*works: Callable[[], object]) -> None:
 
 
 def test_greenlets_wait_side_by_side() -> None:
-    """A hundred that sleep take as long as one; none of them is a thread."""
-    threads, asleep, most = set[int](), [0], [0]
+    """A hundred sleep at once until the last of them has come; none of them is a thread."""
+    threads, asleep = set[int](), [0]
+    until = time.monotonic() + 60
 
     def sleeping() -> None:
         asleep[0] += 1
-        most[0] = max(most[0], asleep[0])
-        waiting.sleep(0.05)
-        asleep[0] -= 1
+        while asleep[0] < 100 and time.monotonic() < until:
+            waiting.sleep(0.05)
         threads.add(threading.get_ident())
 
     side_by_side(*[sleeping] * 100)
-    assert most == [100]
+    assert time.monotonic() < until
     assert len(threads) == 1
 
 
@@ -91,12 +91,14 @@ def test_what_blocks_is_called_in_a_thread() -> None:
 def test_conditions_events_and_semaphores_wake_greenlets(from_a_thread: bool) -> None:
     """Whoever notifies, a thread or a greenlet, wakes the greenlet that waits; a time-out ends the wait as well."""
     condition, event, semaphore = waiting.Condition(), waiting.Event(), waiting.Semaphore(1)
+    silent = waiting.Condition()
     found: list[Any] = []
 
     def waits() -> None:
         with condition:
             found.append(condition.wait(20))
-            found.append(condition.wait(0.01))
+        with silent:
+            found.append(silent.wait(0.01))
         found.append(event.wait(20))
         assert semaphore.acquire()
         found.append(semaphore.acquire(timeout=0.01))
@@ -179,6 +181,10 @@ def test_whoever_has_waited_longest_gets_the_permit() -> None:
     """Greenlets that return a permit and ask again at once get it after those that wait already."""
     semaphore, order = waiting.Semaphore(2), list[int]()
 
+    def begins() -> None:  # after all others have come to wait
+        for _ in range(2):
+            semaphore.release()
+
     def asks(number: int) -> None:
         for _ in range(3):
             assert semaphore.acquire(timeout=20)
@@ -186,7 +192,8 @@ def test_whoever_has_waited_longest_gets_the_permit() -> None:
             waiting.sleep(0.001)
             semaphore.release()
 
-    side_by_side(*[lambda number=number: asks(number) for number in range(6)])
+    assert [semaphore.acquire() for _ in range(2)] == [True, True]
+    side_by_side(*[lambda number=number: asks(number) for number in range(6)], begins)
     assert sorted(order[:6]) == sorted(order[6:12]) == list(range(6))
 
 
@@ -306,14 +313,10 @@ def test_the_watchdog_names_what_stops_the_loop(capsys: pytest.CaptureFixture[st
     """A greenlet that blocks the thread is named by file and function, and the standstill is told of for a while."""
 
     def stubborn() -> None:
-        time.sleep(1)
+        time.sleep(watchdog.IDLE + 4 * watchdog.LATE)  # the watchdog of an idle loop looks once in IDLE
 
-    waits = threading.Thread(target=lambda: loop.call(lambda: waiting.sleep(2)))  # the loop has something to do
-    waits.start()
-    time.sleep(0.1)
     loop.call(stubborn)
-    waits.join()
-    assert 0.2 < loop.stood_still() < 5
+    eventually(loop.stood_still, 60, "the standstill has been noted")
     told = capsys.readouterr()
     assert "test_event_loop.py" in told.out + told.err
     assert "stubborn" in told.out + told.err

@@ -189,7 +189,7 @@ def served(one: Usual, raw: bytes, cuts: list[int], peer: str) -> bytes:
     return re.sub(rb"\r\nDate: [^\r]*", b"", whole)
 
 
-@pytest.mark.parametrize("number", [1_000, pytest.param(20_000, marks=pytest.mark.gate)])
+@pytest.mark.parametrize("number", [1_000, pytest.param(10_000, marks=pytest.mark.gate)])
 def test_both_ways_answer_alike(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Status, headers, body, and whether the connection stays, of sound and broken requests."""
     monkeypatch.setattr(worker.util, "write_error", plain_error)

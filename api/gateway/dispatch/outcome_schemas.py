@@ -5,24 +5,16 @@ from typing import Any
 from marshmallow import fields, validate
 
 from api.http.base_schema import Schema
-from api.http.schemas import described
+from api.http.schemas import described, number, text
 from gateway.outcomes import NAMES
-
-
-def _text(text: str, *, none: bool = False, **more: Any) -> fields.String:
-    return fields.String(allow_none=none, metadata=described(text, **more))
 
 
 def _flag(text: str) -> fields.Boolean:
     return fields.Boolean(metadata=described(text))
 
 
-def _whole(text: str) -> fields.Integer:
-    return fields.Integer(metadata=described(text))
-
-
-def _time(text: str) -> fields.String:
-    return _text(text, format="date-time")
+def _time(description: str) -> fields.String:
+    return text(description, format="date-time")
 
 
 class ProviderResponse(Schema):
@@ -50,45 +42,45 @@ class Outcome(Schema):
         metadata=described("What became of it."),
     )
     action_id = fields.String(required=True, metadata=described("The id of its record: the sender's, if it gave one."))
-    execution_id = _text("accepted: the id at which the outcome can be asked for.")
+    execution_id = text("accepted: the id at which the outcome can be asked for.")
     response = fields.Nested(ProviderResponse, metadata=described("executed, rerouted: what the provider answered."))
     error = fields.Nested(DispatchError, metadata=described("failed: why."))
-    of = _text("deduplicated: the record of its equal.", none=True)
-    rule = _text("suppressed, throttled, muted, silenced: the rule, or the one that would have applied.", none=True)
-    reason = _text("suppressed, muted, silenced: why.", none=True)
+    of = text("deduplicated: the record of its equal.", null=True)
+    rule = text("suppressed, throttled, muted, silenced: the rule, or the one that would have applied.", null=True)
+    reason = text("suppressed, muted, silenced: why.", null=True)
     denied = _flag("suppressed: whether the rule refused it.")
-    interval = _text("muted: the calendar.")
-    silence_id = _text("silenced: the silence.")
-    until = _text("silenced: when the silence ends.")
+    interval = text("muted: the calendar.")
+    silence_id = text("silenced: the silence.")
+    until = text("silenced: when the silence ends.")
     held = _flag("silenced: whether it goes out at the end.")
-    original_provider = _text("rerouted: by which it was to go out.")
-    new_provider = _text("rerouted: by which it went out.")
-    retry_after_seconds = _whole("throttled: seconds after which it is worth trying again.")
-    provider = _text("circuit_open: the provider that is not asked.")
+    original_provider = text("rerouted: by which it was to go out.")
+    new_provider = text("rerouted: by which it went out.")
+    retry_after_seconds = number("throttled: seconds after which it is worth trying again.")
+    provider = text("circuit_open: the provider that is not asked.")
     fallback_chain = fields.List(
         fields.String(), metadata=described("circuit_open: the fallbacks that are not asked either.")
     )
-    chain_id = _text("chain_started: the run.")
-    chain_name = _text("chain_started: the chain.")
-    total_steps = _whole("chain_started: how many steps it has.")
-    first_step = _text("chain_started: the step that it begins with.")
+    chain_id = text("chain_started: the run.")
+    chain_name = text("chain_started: the chain.")
+    total_steps = number("chain_started: how many steps it has.")
+    first_step = text("chain_started: the step that it begins with.")
     scheduled_for = _time("scheduled: when it goes out.")
-    approval_id = _text("pending_approval: the approval.")
+    approval_id = text("pending_approval: the approval.")
     expires_at = _time("pending_approval: when it expires.")
-    approve_url = _text("pending_approval: the link that approves, or [redacted].")
-    reject_url = _text("pending_approval: the link that rejects, or [redacted].")
+    approve_url = text("pending_approval: the link that approves, or [redacted].")
+    reject_url = text("pending_approval: the link that rejects, or [redacted].")
     notification_sent = _flag("pending_approval: whether people are notified.")
-    fingerprint = _text("state_changed: the event.")
-    previous_state = _text("state_changed: its state before.")
-    new_state = _text("state_changed: its state since.")
+    fingerprint = text("state_changed: the event.")
+    previous_state = text("state_changed: its state before.")
+    new_state = text("state_changed: its state since.")
     notify = _flag("state_changed: whether the move is notified.")
-    refused = _text("state_changed: why the event stays in its state.")
-    group_id = _text("grouped: the group.")
-    group_size = _whole("grouped: how many are gathered so far.")
+    refused = text("state_changed: why the event stays in its state.")
+    group_id = text("grouped: the group.")
+    group_size = number("grouped: how many are gathered so far.")
     notify_at = _time("grouped: when its summary goes out.")
-    verdict = _text("dry_run: what would become of it.")
-    matched_rule = _text("dry_run: the rule that decides.", none=True)
-    would_be_provider = _text("dry_run: by which it would go out.")
+    verdict = text("dry_run: what would become of it.")
+    matched_rule = text("dry_run: the rule that decides.", null=True)
+    would_be_provider = text("dry_run: by which it would go out.")
 
 
 OUTCOME = Outcome()

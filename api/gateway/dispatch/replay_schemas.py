@@ -8,7 +8,7 @@ from api.gateway.dispatch.outcome_schemas import ACCEPTED
 from api.gateway.record_schemas import AuditFilters
 from api.http import pages
 from api.http.base_schema import Schema
-from api.http.schemas import Flag, Strict, described
+from api.http.schemas import Flag, Strict, described, text
 
 _LIMIT, _MOST = 100, 1_000
 
@@ -43,15 +43,11 @@ class Wanted(AuditFilters, Strict):
 FILTERS = frozenset(AuditFilters().fields)
 
 
-def _text(text: str) -> fields.String:
-    return fields.String(metadata=described(text))
-
-
 class Replayed(Schema):
     """A record, and what it was replayed as."""
 
-    id = _text("The id of the record.")
-    action_id = _text("The action id of the record.")
+    id = text("The id of the record.")
+    action_id = text("The action id of the record.")
     replayed_as = fields.String(
         allow_none=True, metadata=described("The action id of the replay; null in a preview of what was not replayed.")
     )
@@ -67,10 +63,10 @@ class Replayed(Schema):
 class Skipped(Schema):
     """A record that is not replayed, and why."""
 
-    id = _text("The id of the record.")
-    action_id = _text("The action id of the record.")
-    code = _text("Why, for programs.")
-    message = _text("Why, in words.")
+    id = text("The id of the record.")
+    action_id = text("The action id of the record.")
+    code = text("Why, for programs.")
+    message = text("Why, in words.")
     retryable = fields.Boolean(metadata=described("Whether the same may succeed later."))
 
 
