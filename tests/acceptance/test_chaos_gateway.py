@@ -287,6 +287,8 @@ def check_streams(stack: Stack, clients: list[Following], begun: int) -> None:
     names = {row["given_id"] or row["subject"] for row in stack.rows(query, begun=begun)}
     query = "SELECT subject FROM audit WHERE event = 'execution.completed' AND subject LIKE 'pexec-%' AND id > :begun"
     ended = {row["subject"] for row in stack.rows(query, begun=begun) if "." not in row["subject"]}
+    for client in clients:
+        client.calm = True
     with contextlib.suppress(AssertionError):
         eventually(lambda: all(names <= {*dispatched(one.events)} for one in clients), 40, "all have all", every=1)
         eventually(lambda: ended <= ended_runs(clients[-1].events), 20, "all runs are told", every=0.5)
