@@ -279,6 +279,7 @@ def add(db: Connection, new: Sequence[NewRow], actor: str) -> None:
     if records:
         for value, row in zip(values, new, strict=True):
             value.update({f"record_{name}": column for name, column in end_record.of_new(row).items()})
+            value["details_"] = audit.written(_what(row))
     if db.dialect.name == "postgresql":
         insert = _recorded_insert if records else _audited_insert
         insert.many(db, values) if len(values) > 1 else insert.run(db, values[0])
@@ -299,7 +300,7 @@ def entered(status: Status) -> str:
 
 
 def _what(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"action": row["action_id"]} if row["action_id"] else {}
+    return {**({"action": row["action_id"]} if row["action_id"] else {}), **end_record.told_of_new(row)}
 
 
 _NOTHING = dict.fromkeys(executions.c.keys())
@@ -310,7 +311,7 @@ _audited_insert = Prepared(audit.noting(_added, details=action_of(_added)))
 _recorded_insert = Prepared(
     audit.noting(
         _added,
-        details=action_of(_added),
+        details=sa.bindparam("details_", type_=sa.Text),
         record={name: sa.bindparam(f"record_{name}", type_=audit.audit.c[name].type) for name in audit.RECORD},
     )
 )
