@@ -200,13 +200,9 @@ def _postgresql(url: str) -> sa.Engine:
 
 def _connect_postgresql(_dialect: Any, _record: Any, words: list[Any], options: dict[str, Any]) -> Any:
     """A connection that waits for the server as its user has to: a thread, or a greenlet of an event loop."""
-    if aside.has_loop():
-        from store.engine.watchers import WatchedConnection
+    from store.engine.watchers import WatchedConnection  # it brings the driver
 
-        return WatchedConnection.connect(*words, **options)
-    from store.engine.waits import PostgresConnection  # it brings the driver
-
-    return PostgresConnection.connect(*words, **options)
+    return WatchedConnection.connect(*words, **options)
 
 
 def raw(connection: Connection) -> Any:

@@ -7,9 +7,10 @@ them fails, none has happened, and each is run by itself, so that a bad one does
 be run twice and must do nothing but its own statements.
 
 On SQLite, which takes one writer at a time, everything goes this way. On PostgreSQL two kinds of changes do: those of a
-single statement, which share the round trip and the disk's write as well (``store.engine.pipeline``), and those that
-would wait for each other, the ends of branches, which all count down the same row. They go in the order of the rows
-that they contend for (``at``), so that two processes never wait for each other in a circle.
+single statement, which share the round trip and the disk's write as well, and the statement itself where they are alike
+(``store.engine.pipeline``), and those that would wait for each other, the ends of branches that take several
+statements, which all count down the same row. They go in the order of the rows that they contend for (``at``), so that
+two processes never wait for each other in a circle.
 """
 
 import contextlib
@@ -129,7 +130,8 @@ class _Group:
         with self._lock:
             batch = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
         try:
-            self._make(batch)
+            if batch:  # else another has taken all along meanwhile
+                self._make(batch)
         finally:
             self._hand_on(leader)
             for item in batch:
@@ -215,6 +217,8 @@ class _Groups:
 
     def __init__(self) -> None:
         self.in_turn, self.at_once = _Group(_in_turn), _Group(_at_once, STUCK)
+        #: those that may wait for a row that another process holds: the others do not wait for it with them
+        self.meeting = _Group(_at_once, STUCK)
 
 
 _here = _Groups()
@@ -240,14 +244,14 @@ def commit(change: Change, *, single: bool = False, at: str = "") -> Any:
 
 def oldest() -> float:
     """How long this process's oldest uncommitted change has waited, seconds."""
-    return max(_here.in_turn.oldest(), _here.at_once.oldest())
+    return max(group.oldest() for group in (_here.in_turn, _here.at_once, _here.meeting))
 
 
 def _commit(change: Change, *, single: bool, at: str) -> Any:
     if db.is_sqlite():
         return _here.in_turn.commit(change, at)
     if single:
-        return _here.at_once.commit(change, at)
+        return (_here.meeting if at else _here.at_once).commit(change, at)
     if at:
         return _here.in_turn.commit(change, at)
     with db.write() as connection:

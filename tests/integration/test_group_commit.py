@@ -99,6 +99,16 @@ def test_what_is_ready_in_the_api_shares_a_transaction_on_sqlite(
     assert [_events(f"thing-{number}") for number in (1, 2)] == [1, 1]
 
 
+def test_a_leader_whose_batch_was_taken_along_begins_nothing() -> None:
+    """Another leader has taken all changes while it let others come: there is no transaction without a change."""
+    sizes: list[int] = []
+    group = group_commit._Group(lambda batch: sizes.append(len(batch)))
+    group._lead(group_commit._Item(_note(1), ""))
+    assert sizes == []
+    group.commit(_note(1), "")
+    assert sizes == [1]
+
+
 only_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 NAMES = [f"exec-{number:02d}" for number in range(20)]
 
