@@ -18,6 +18,9 @@ _SILENCE = 60.0
 #: most lines of one file within these seconds: one cause, such as a lost broker, has many complaints
 _LINES, _SECONDS = 3, 10.0
 _LONGEST = 200
+#: loggers of warnings that report no trouble of Tocsin: of libraries to their users, about which this reader could do
+#: nothing, and of providers of kind ``log``, which write what they have to
+_NO_TROUBLE = {"py.warnings", "providers.inner.log"}
 #: the members of a JSON line that name what it is about
 _IDS = ("name", "playbook_id", "action_id", "execution_id", "queue", "table")
 
@@ -88,7 +91,7 @@ def trouble_in_json(line: str) -> str:
         return ""
     if not isinstance(entry, dict) or str(entry.get("level", "")).lower() not in _BAD_LEVELS:
         return ""
-    if entry.get("logger") == "py.warnings":  # of a library to its users: this reader could fix nothing
+    if entry.get("logger") in _NO_TROUBLE:
         return ""
     ids = ", ".join(str(entry[name]) for name in _IDS if entry.get(name))
     parts = [str(entry[name]) for name in ("worker", "event", "reason", "error") if entry.get(name)]

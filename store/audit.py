@@ -130,8 +130,13 @@ def entry(workspace_id: str, actor: str, event: str, subject: str, **details: An
         "actor": actor,
         "event": event,
         "subject": subject,
-        "details": _encode(details) if details else None,
+        "details": written(details),
     }
+
+
+def written(details: Mapping[str, Any]) -> str | None:
+    """Details as a row has them."""
+    return _encode(details) if details else None
 
 
 def noting(

@@ -10,6 +10,20 @@ from launcher.terminal import Terminal
 _HOST = "db-01"
 #: outcomes of the second: a silence of a demo before may still be in force
 _STOPPED = ("deduplicated", "silenced")
+#: a change of the rules to try on what came
+_TRIED: Json = {
+    "hours": 1,
+    "rules": {
+        "add": [
+            {
+                "name": "quiet",
+                "priority": 1,
+                "condition": {"field": "action.payload.host", "eq": _HOST},
+                "action": {"type": "suppress"},
+            }
+        ]
+    },
+}
 _SILENCE = {
     "matchers": [{"name": "host", "value": _HOST}],
     "duration_seconds": 600,
@@ -23,7 +37,7 @@ def _alert(tenant: str) -> Json:
 
 
 def show(terminal: Terminal, api: Api, url: str, tenant: str, key_file: str) -> None:
-    """Print what became of the two, and the commands that explain, silence, trip and check.
+    """Print what became of the two, and the commands that explain, silence, simulate, trip and check.
 
     An installation with rules of its own may let both pass, or have no such provider; then nothing is printed.
     """
@@ -40,5 +54,10 @@ def show(terminal: Terminal, api: Api, url: str, tenant: str, key_file: str) -> 
     terminal.detail(
         "records   GET /v1/audit lists what was decided; verify checks their seals; GET /v1/rules lists the rules"
     )
+    status, tried = api.call("POST", "/v1/rules/simulate", _TRIED)
+    if status == http.HTTPStatus.OK:
+        command = f"{curl} -H \"Content-Type: application/json\" -d '{json.dumps(_TRIED)}' {url}/v1/rules/simulate"
+        others = f"one more rule would decide {tried['changed']} of {tried['decided']} otherwise"
+        terminal.detail(f"simulate  {command}  ({others})")
     terminal.detail(f"breakers  {curl} {url}/admin/circuit-breakers")
     terminal.detail("trip      POST …/circuit-breakers/flaky/trip opens this one, …/reset closes it")

@@ -3,7 +3,7 @@
 Both are started through the HTTP API as any client would. In order of time: a workspace ``demo``, a key and a user for
 it are made (or found again); the example actions and playbooks are registered; a script is run in the sandbox, then a
 playbook is run against the made-up systems, each step shown as it happens; then come what waits, gathers and recurs,
-and the addresses of everything, with commands to try.
+how texts compare, how the processes are, and the addresses of everything, with commands to try.
 """
 
 import json
@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from config.types import Json
-from launcher.demo import actions, approvals, decisions, examples, groups, lifecycle, playbooks, recurring
+from launcher.demo import (
+    actions,
+    approvals,
+    decisions,
+    examples,
+    groups,
+    health,
+    lifecycle,
+    meaning,
+    playbooks,
+    recurring,
+)
 from launcher.demo.client import Api
 from launcher.environment import Installation, write_private
 from launcher.log_lines import last_lines
@@ -98,6 +109,8 @@ def show(terminal: Terminal, place: Installation, url: str, receiver: str) -> bo
     lifecycle.show(terminal, api, url, WORKSPACE, place.shown(place.var / "demo.key"))
     groups.show(terminal, api, url, WORKSPACE, place.shown(place.var / "demo.key"))
     recurring.show(terminal, api, url, WORKSPACE, place.shown(place.var / "demo.key"))
+    meaning.show(terminal, api, url, place.shown(place.var / "demo.key"))
+    health.show(terminal, api, url, place.shown(place.var / "demo.key"))
     return completed
 
 

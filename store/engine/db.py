@@ -38,7 +38,7 @@ from config.errors import Unavailable
 from config.settings import settings
 from event_loop import waiting
 from store.engine import aside, clock
-from store.engine.pool import ConnectionPool, PooledConnection
+from store.engine.pool import LAST, ConnectionPool, PooledConnection
 
 #: how long a writer waits for SQLite's lock before the database counts as unavailable, seconds
 LOCK_PATIENCE = 10.0
@@ -63,6 +63,7 @@ now_ms = clock.now_ms
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
+Made = TypeVar("Made")
 
 #: the open connections of a parent process: kept, because freeing them would close the parent's connections
 _inherited: list[object] = []
@@ -290,6 +291,18 @@ def repeated(work: Callable[[], Found]) -> Found:
     return work()
 
 
+def last(connection: Connection, make: Callable[[], Made]) -> Made:
+    """What ``make()`` returns, the same in all of a transaction; its ``write(connection)`` is called before the commit.
+
+    So the changes of one transaction share statements. What is read before is read without what it holds.
+    """
+    found: dict[Callable[[], Any], Any] = connection.info[LAST]
+    made: Made | None = found.get(make)
+    if made is None:
+        made = found[make] = make()
+    return made
+
+
 @contextmanager
 def _use(here: _Database, pool: ConnectionPool, begin: str | None) -> Iterator[Connection]:
     """One transaction through the driver itself.
@@ -305,6 +318,8 @@ def _use(here: _Database, pool: ConnectionPool, begin: str | None) -> Iterator[C
             if begin is not None:
                 _say(pooled.raw, begin)
             yield pooled.connection
+            if pooled.last:
+                pooled.finish()
             if begin is not None:
                 pooled.raw.execute("COMMIT")
             sound = True

@@ -280,6 +280,7 @@ def add(db: Connection, new: Sequence[NewRow], actor: str) -> None:
     if records:
         for value, row in zip(values, new, strict=True):
             value.update({f"record_{name}": column for name, column in end_record.of_new(row).items()})
+            value["details_"] = audit.written(_what(row))
     if db.dialect.name == "postgresql":
         insert = _recorded_insert if records else _audited_insert
         insert.many(db, values) if len(values) > 1 else insert.run(db, values[0])
@@ -300,7 +301,7 @@ def entered(status: Status) -> str:
 
 
 def _what(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {"action": row["action_id"]} if row["action_id"] else {}
+    return {**({"action": row["action_id"]} if row["action_id"] else {}), **end_record.told_of_new(row)}
 
 
 _NOTHING = dict.fromkeys(executions.c.keys())
@@ -310,7 +311,8 @@ _adding = sa.insert(executions).from_select(list(_NOTHING), _values)
 _added = _adding.returning(executions.c.id, executions.c.workspace_id, executions.c.action_id).cte("added")
 _audited_insert = Prepared(audit.noting(_added, details=action_of(_added), of="id"), keys=("id",))
 _record = {name: sa.bindparam(f"record_{name}", type_=audit.audit.c[name].type) for name in audit.RECORD}
-_recorded_insert = Prepared(audit.noting(_added, details=action_of(_added), record=_record, of="id"), keys=("id",))
+_details = sa.bindparam("details_", type_=sa.Text)
+_recorded_insert = Prepared(audit.noting(_added, details=_details, record=_record, of="id"), keys=("id",))
 
 
 def claim(db: Connection, execution_id: str, owner: str, lease_ms: int, *, step: bool = False) -> Any:

@@ -185,4 +185,13 @@ def of_new(row: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**{name: said.get(name) for name in RECORD}, **own}
 
 
+def told_of_new(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the audit row of an execution that is added tells besides: the run of a chain that takes its place."""
+    gate = row.get("gate")
+    if row["status"] != Status.COMPLETED or gate is None or json.loads(gate).get("verdict") != "chain":
+        return {}
+    output = json.loads(row.get("output") or "{}")
+    return {"chain_id": output.get("chain_id"), "chain": output.get("chain_name")}
+
+
 _ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.TIMEOUT, Status.CANCELLED, Status.SKIPPED})

@@ -1,14 +1,17 @@
 """Start the playbooks whose schedule is due, once for each time.
 
-In order of time: tick looks up which schedules are due; the run of each is prepared; then, in one transaction for each
-playbook, the schedule moves on to its next time and the run is accepted, unless a rule stops it
-(``tasks.intake.firings``). The move is guarded by the time that was due:
-of several ticks at once one moves it, and the others start nothing. Times missed while Tocsin did not run cause one
-late run in all. If a playbook cannot be started, its schedule still moves on, and a failed run has the reason
-(``tasks.intake.candidates``).
+In order of time: tick looks up which schedules are due; the run of each is prepared; then, in one transaction for up to
+fifty, the schedules move on to their next times and the runs are accepted, unless a rule stops them
+(``tasks.intake.firings``). One about which a rule decides has a transaction of its own, because it locks what rules
+remember. Each move is guarded by the time that was due: of several ticks at once one makes it, and the others start
+nothing. Times missed while Tocsin did not run cause one late run in all. If a playbook cannot be started, its schedule
+still moves on, and a failed run has the reason (``tasks.intake.candidates``). Where the transaction of several fails,
+each is tried by itself.
 """
 
-from dataclasses import replace
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from config import logs
 from config.errors import CallerError, Unavailable
@@ -17,15 +20,20 @@ from store import audit
 from store.definitions import playbooks
 from store.definitions.playbooks import Playbook
 from store.engine import db
+from store.engine.db import Connection
+from store.engine.rest import Rests
 from tasks.clock.duty import TimeSlice
 from tasks.intake import candidates, firings
+from tasks.intake.candidates import Candidate, Refusal
+from tasks.intake.chain_starts import ChainStart
 from tasks.intake.firings import Stopped
 from tasks.intake.run_start import RunRequest
 from tasks.messages import publisher
 from tasks.messages.model import Canvas
+from tasks.policy.judge import Decision
 
-#: schedules looked at in one tick
-BATCH = 100
+#: schedules looked at in one tick, and those that move on in one transaction
+BATCH, TOGETHER = 200, 50
 
 log = logs.logger(__name__)
 
@@ -36,21 +44,45 @@ def fire_due(time_slice: TimeSlice) -> int:
     Raises:
         Unavailable: the database is away; the rest is left to the next tick.
     """
-    fired = 0
+    fired, rests = 0, Rests()
     with db.read() as connection:
         due = playbooks.due_schedules(connection, db.now_ms(), BATCH)
-    for playbook in due:
-        fired += _fire(playbook)
+    for first in range(0, len(due), TOGETHER):
+        fired += _fire(due[first : first + TOGETHER], rests)
         if time_slice.is_over():
             break
     return fired
 
 
-def _fire(playbook: Playbook) -> bool:
-    """Start a playbook whose schedule is due.
+@dataclass(frozen=True, kw_only=True)
+class _Due:
+    """A playbook whose schedule is due, with what the rules decide about its run."""
 
-    False if it cannot be, or another tick did.
-    """
+    playbook: Playbook
+    candidate: Candidate
+    decision: Decision | None
+    chain: ChainStart | None
+
+
+@dataclass
+class _Done:
+    """What a transaction has done, and what is published and logged after it."""
+
+    fired: int = 0
+    messages: list[Canvas] = field(default_factory=list)
+    refusals: list[tuple[str, Refusal]] = field(default_factory=list)
+
+
+def _fire(playbooks_due: Sequence[Playbook], rests: Rests) -> int:
+    """Start playbooks whose schedule is due; how many runs have begun."""
+    due = [_prepared(playbook) for playbook in sorted(playbooks_due, key=lambda one: (one.workspace_id, one.id))]
+    together = [one for one in due if one.decision is None]
+    parts = [together] if together else []
+    parts += [[one] for one in due if one.decision is not None]
+    return sum(_committed(part, rests) for part in parts)
+
+
+def _prepared(playbook: Playbook) -> _Due:
     request = RunRequest(
         workspace_id=playbook.workspace_id,
         actor=audit.SYSTEM,
@@ -66,30 +98,61 @@ def _fire(playbook: Playbook) -> bool:
         raise
     except CallerError as error:
         candidate, chain = replace(candidate, ready=None, refusal=candidates.refused(error)), None
-    refusal, ended, begun, begins = candidate.refusal, None, None, list[Canvas]()
-    with db.write() as connection:
-        after = _next_time(playbook)
-        moved = playbooks.set_fire_at(connection, playbook.workspace_id, playbook.id, after, playbook.fire_at)
-        if not moved:
-            return False
-        if candidate.ready is not None:
-            settled = firings.settled(connection, decision, candidate.ready[0], chain)
-            if isinstance(settled, Stopped):
-                ended, begun = candidates.stop(connection, candidate, settled), settled.run
-            else:
-                candidates.accept(connection, candidate, settled)
-                begun = settled
-            if begun is not None and begun["publishes"]:
-                begins.append(candidate.ready[1] if chain is None else chain.messages)
-        elif refusal is not None:
-            ended = candidates.fail(connection, candidate, refusal)
-    publisher.publish_after_commit(*begins)
-    if begun is not None:
-        return True
-    if refusal is not None:
-        log.warning("scheduled run failed", playbook_id=playbook.id, code=refusal.code, reason=refusal.reason)
-    publisher.publish_after_commit(*candidates.told_of(ended))
-    return False
+    return _Due(playbook=playbook, candidate=candidate, decision=decision, chain=chain)
+
+
+def _committed(part: Sequence[_Due], rests: Rests) -> int:
+    began = rests.before_bite()
+    try:
+        done: _Done = db.change(functools.partial(_written, part=part))
+    except Unavailable:
+        raise
+    except Exception as error:
+        if len(part) == 1:
+            raise
+        log.warning("scheduled runs not accepted together; accepting them one by one", reason=repr(error))
+        return sum(_committed([one], rests) for one in part)
+    rests.bitten(began)
+    publisher.publish_after_commit(*done.messages)
+    for playbook_id, refusal in done.refusals:
+        log.warning("scheduled run failed", playbook_id=playbook_id, code=refusal.code, reason=refusal.reason)
+    return done.fired
+
+
+def _written(connection: Connection, *, part: Sequence[_Due]) -> _Done:
+    """Move schedules on that are as they were read, and accept their runs."""
+    done = _Done()
+    for due in part:
+        playbook = due.playbook
+        if playbooks.set_fire_at(
+            connection, playbook.workspace_id, playbook.id, _next_time(playbook), playbook.fire_at
+        ):
+            _accepted(connection, due, done)
+    return done
+
+
+def _accepted(connection: Connection, due: _Due, done: _Done) -> None:
+    """Accept the run of a schedule that has moved on, or write how it ends."""
+    candidate = due.candidate
+    if candidate.ready is None:
+        assert candidate.refusal is not None
+        done.messages += candidates.told_of(candidates.fail(connection, candidate, candidate.refusal))
+        done.refusals.append((due.playbook.id, candidate.refusal))
+        return
+    row, opening = candidate.ready
+    settled = firings.settled(connection, due.decision, row, due.chain)
+    if not isinstance(settled, Stopped):
+        candidates.accept(connection, candidate, settled)
+        begun = settled
+    elif settled.run is None:
+        done.messages += candidates.told_of(candidates.stop(connection, candidate, settled))
+        return
+    else:
+        candidates.stop(connection, candidate, settled)
+        begun = settled.run
+    done.fired += 1
+    if begun["publishes"]:
+        done.messages.append(opening if due.chain is None else due.chain.messages)
 
 
 def _next_time(playbook: Playbook) -> int | None:

@@ -106,6 +106,11 @@ def test_run_shows_real_completions_and_where_everything_is(home, running):
     assert completed_demo(output), output
     assert " gathers 2 alerts until " in output
     assert "sent twice: first executed, then deduplicated" in output
+    assert re.search(
+        r"simulate  curl .*/v1/rules/simulate  \(one more rule would decide [1-9]\d* of \d+ otherwise\)", output
+    )
+    assert "Meaning: rules compare texts by meaning (semantic_match) after " in output
+    assert re.search(r"Health \w+: [1-9]\d* workers, whose event loops stood still for \d+ ms at most", output)
     assert re.search(r"Recurring action rec-\S+ sends a report at \S+Z, each minute", output)
     assert f"http://127.0.0.1:{home['PORT']}/docs" in output
     assert f"Port {home['TOCSIN_FLOWER_PORT']} is in use by another program: Flower takes" in output

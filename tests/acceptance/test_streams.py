@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import os
-import random
 import re
 import signal
 import socket
@@ -19,8 +18,9 @@ import httpx
 import pytest
 
 from tests.acceptance.test_dispatches import body, insist
+from tests.support.following import Following, check_whole, dispatched, ended_runs
 from tests.support.processes import descendants
-from tests.support.sse import Event, Source
+from tests.support.sse import Source
 from tests.support.stack import Stack
 from tests.support.waiting import eventually, eventually_none
 from tests.support.weighing import bystander
@@ -64,20 +64,6 @@ def sent(stack: Stack, number: int) -> list[str]:
     return names
 
 
-def dispatched(events: list[Event]) -> list[str]:
-    """The action ids of what was dispatched."""
-    return [event.json["action_id"] for event in events if event.type == "action_dispatched"]
-
-
-def ended_runs(events: list[Event]) -> set[str]:
-    """The runs of which a client was sent the good end."""
-    return {
-        event.json["execution_id"]
-        for event in list(events)
-        if event.type == "run_changed" and event.json["status"] == "completed"
-    }
-
-
 def test_a_stream_lives_and_ends_with_its_connection(ready: Stack) -> None:
     """Events come soon; a place is free within two seconds; a stop ends the stream at once, and it goes on later."""
     stack, source = ready, Source(ready.url, ready.api.key)
@@ -115,42 +101,6 @@ def _takes_places(source: Source, number: int) -> bool:
 # kills
 
 
-class Following:
-    """A client that is cut off again and again, and always comes back with the last id."""
-
-    def __init__(self, stack: Stack, path: str) -> None:
-        self.events: list[Event] = []
-        self.cuts = 0
-        self.last_id = ""
-        self.goes_on = True
-        #: whether it is cut off seldom only, so that it comes to an end
-        self.calm = False
-        self._stack, self._path = stack, path
-        self._dice = random.Random(7)
-        self._thread = threading.Thread(target=self._follow, daemon=True)
-        self._thread.start()
-
-    def _follow(self) -> None:
-        source = Source(self._stack.url, self._stack.api.key)
-        while self.goes_on:
-            try:
-                stream = source.open(self._path, self.last_id)
-            except (httpx.HTTPError, AssertionError):  # nothing answers, or its former place is not free yet
-                time.sleep(0.1)
-                continue
-            stream.is_over.wait(4.0 if self.calm else self._dice.choice((0.0, 0.05, 0.3, 0.8, 4.0)))
-            stream.end()
-            self.cuts += 1
-            self.events += stream.events
-            self.last_id = stream.last_id
-        source.close()
-
-    def end(self) -> None:
-        """Leave for good."""
-        self.goes_on = False
-        self._thread.join(60)
-
-
 def _write(stack: Stack, number: int, playbook: str, over: threading.Event) -> None:
     for count in itertools.count():
         if over.is_set():
@@ -162,18 +112,6 @@ def _write(stack: Stack, number: int, playbook: str, over: threading.Event) -> N
             else:
                 stack.api.http.post(f"/api/playbooks/{playbook}/run", json={})
         over.wait(0.2)
-
-
-def _check_whole(client: Following, names: set[str], order: list[str]) -> None:
-    """What a client was sent: each event once and in the one order, and what is missing was counted."""
-    skipped = sum(event.json["skipped"] for event in client.events if event.type == "lagged")
-    ids = [event.last_id for event in client.events if event.type != "lagged"]
-    assert len(set(ids)) == len(ids), "none comes twice"
-    missing = names - {*dispatched(client.events)}
-    assert len(missing) <= skipped, (len(names), len(missing), skipped)
-    common = set(ids) & set(order)
-    assert [one for one in ids if one in common] == [one for one in order if one in common]
-    assert len(common) > 100
 
 
 def _harm(stack: Stack) -> list[Callable[[], Any]]:
@@ -235,7 +173,7 @@ def test_ten_clients_that_are_cut_off_again_and_again_have_every_event_once(on_b
         client.end()
     order = [event.last_id for event in clients[0].events if event.type != "lagged"]
     for client in clients:
-        _check_whole(client, names, order)
+        check_whole(client, names, order)
     skipped = sum(event.json["skipped"] for event in clients[-1].events if event.type == "lagged")
     assert len(ended - ended_runs(clients[-1].events)) <= skipped
 

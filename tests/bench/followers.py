@@ -14,6 +14,7 @@ import time
 from datetime import datetime
 
 _EVENT = re.compile(rb'^data: .*?"timestamp":"([^"]+)"', re.MULTILINE)
+_BUSY = b"HTTP/1.1 503 "
 _LAGGED = re.compile(rb'^data: \{"skipped":(\d+)', re.MULTILINE)
 
 
@@ -21,16 +22,28 @@ class Follower:
     """One client; all but the first of them look at nothing but the number of events."""
 
     def __init__(self, port: int, key: str, path: str, delays: list[float] | None) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
-        self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n\r\n".encode())
+        self._port = port
+        self._head = f"GET {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
+        self.ask()
         self.events = self.skipped = 0
         self.is_over = False
         self._delays, self._rest = delays, b""
 
+    def ask(self) -> None:
+        """Ask for the stream."""
+        self.socket = socket.create_connection(("127.0.0.1", self._port), timeout=60)
+        self.socket.sendall(self._head)
+
     def begin(self) -> None:
-        """Wait for the first block."""
+        """Wait for the first block; so many that come at once may be refused for a moment, and ask again."""
         while b"\nid: " not in self._rest:
             piece = self.socket.recv(65_536)
+            if self._rest.startswith(_BUSY) or piece.startswith(_BUSY):
+                self.socket.close()
+                time.sleep(0.2)
+                self.ask()
+                self._rest = b""
+                continue
             if not piece or not self._rest.startswith(b"HTTP/1.1 200 "[: len(self._rest)]):
                 raise SystemExit(f"a stream answered {self._rest[:300]!r}")
             self._rest += piece

@@ -129,10 +129,12 @@ def test_batch_dry_run(door: Door, key: str) -> None:
 
 @pytest.mark.documented("POST /v1/dispatch", 200, "=chain_started")
 def test_a_chain_is_started(door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """By a rule that starts one in place of the dispatch; the answer names the chain and its run."""
+    """By a rule that starts one in place of the dispatch; the answer names the chain, its run and the record."""
     dispatching.put_in_force(monkeypatch, tmp_path, **dispatching.CHAINED)
     answer = door.call("POST", "/v1/dispatch", json=dispatching.body(payload={"chain": True}))
     assert answer.status_code == 200, answer.text
     assert (answer.json["outcome"], answer.json["chain_name"]) == ("chain_started", "one")
     assert answer.json["chain_id"]
+    record = door.call("GET", f"/v1/audit/{answer.json['action_id']}").json
+    assert (record["outcome"], record["chain_id"]) == ("chain_started", answer.json["chain_id"])
     dispatching.forget()

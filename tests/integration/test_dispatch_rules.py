@@ -262,6 +262,17 @@ def test_a_dispatch_starts_a_chain(everywhere: Door) -> None:
     ]
 
 
+def test_a_chain_is_recorded_under_the_id_of_the_answer(everywhere: Door) -> None:
+    """So is its replay, whose answer is the same each time."""
+    told = send(everywhere, body(action_type="chained")).json
+    first, again = (everywhere.call("POST", f"/v1/audit/{told['action_id']}/replay").json for _ in "12")
+    assert first == again
+    assert first["action_id"] not in (told["action_id"], first["chain_id"])
+    for answer in (told, first):
+        record = everywhere.call("GET", f"/v1/audit/{answer['action_id']}").json
+        assert (record["outcome"], record["chain_id"]) == ("chain_started", answer["chain_id"])
+
+
 def test_a_shadow_rule_changes_nothing_but_the_account(everywhere: Door) -> None:
     """It goes out, and what the rule would have done is noted."""
     with dispatching.working():

@@ -103,6 +103,8 @@ def test_a_chain_runs_in_place_of_a_trigger(door: Door, action_id: str) -> None:
         assert transitions.get(connection, "default", told["execution_id"]).sealed is None
     tell, look, begun = records(door)
     assert (begun["outcome"], begun["verdict"], begun["matched_rule"]) == ("chain_started", "chain", "instead")
+    assert (begun["action_id"], begun["chain_id"]) == (told["execution_id"], run.id)
+    assert begun["details"] == {"action": action_id, "chain": "two"} | {"chain_id": run.id}
     assert [(one["origin"], one["namespace"], one["provider"], one["action_type"]) for one in (look, tell)] == [
         ("chain", "actions", "drill", "look"),
         ("chain", "actions", "note", "tell"),

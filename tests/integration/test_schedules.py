@@ -12,6 +12,7 @@ from config.errors import Unavailable
 from store import audit
 from store.definitions import playbooks
 from store.engine import db
+from store.engine.rest import Rests
 from store.executions import recovery, transitions
 from tasks.clock import schedules
 from tasks.clock.duty import Duty, DutyError, TimeSlice
@@ -122,13 +123,27 @@ def test_many_tickers_start_it_once(everywhere: Door, clock: Any) -> None:
     assert [len(runs_of(name)) for name in names] == [1] * 5
 
 
+def test_many_share_a_transaction(everywhere: Door, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty that are due are accepted in one, also where one of them cannot start; so are all others in few."""
+    steps = [{"id": "one", "type": "action", "action_ref": everywhere.create()["id"]}]
+    names = [everywhere.create_playbook(name=f"Wait {number}", trigger=EVERY_HOUR)["id"] for number in range(59)]
+    names.append(everywhere.create_playbook(name="Gone", trigger=EVERY_HOUR, steps=steps)["id"])
+    everywhere.call("DELETE", f"/api/actions/{steps[0]['action_ref']}?force=true")
+    clock.shift(HOUR / 2)
+    commits, change = list[str](), db.change
+    monkeypatch.setattr(db, "change", lambda work: commits.append("one") or change(work))
+    assert fire() == 59
+    assert len(commits) == 2
+    assert [row.status for name in names for row in runs_of(name)] == ["pending"] * 59 + ["failed"]
+
+
 def test_two_that_have_both_looked_start_it_once(everywhere: Door, clock: Any) -> None:
     """The second process finds the schedule moved on, and writes nothing."""
     playbook_id = everywhere.create_playbook(trigger=EVERY_HOUR)["id"]
     clock.shift(HOUR / 2)
     with db.read() as connection:
         (due,) = playbooks.due_schedules(connection, db.now_ms(), 10)
-    assert [schedules._fire(due), schedules._fire(due)] == [True, False]
+    assert [schedules._fire([due], Rests()), schedules._fire([due], Rests())] == [1, 0]
     assert len(runs_of(playbook_id)) == 1
 
 
@@ -143,7 +158,7 @@ def test_what_was_changed_meanwhile_is_not_started(everywhere: Door, clock: Any,
     call = {"disable": ("POST", f"{path}/disable"), "delete": ("DELETE", path), "revise": ("PATCH", path)}[change]
     body = {"json": {"trigger": {"event": "schedule", "cron": "30 * * * *"}}} if change == "revise" else {}
     assert everywhere.call(*call, **body).status_code in (200, 204)
-    assert schedules._fire(due) is False
+    assert schedules._fire([due], Rests()) == 0
     assert runs_of(playbook_id) == []
     assert not_fired(playbook_id) == []
 

@@ -32,6 +32,7 @@ from launcher.start import _sign_of_life, procfile
 from launcher.terminal import LauncherError, Terminal
 from playbooks.checks.playbook import check
 from playbooks.definitions.actions import normalise
+from providers.inner import log as log_provider
 from store import access
 from store.engine import db
 from tests.support.gateway_folder import AROUND
@@ -325,6 +326,12 @@ def test_a_flood_of_trouble_is_a_few_lines(tmp_path):
 def test_json_without_trouble_says_nothing(line):
     """Whatever a process writes, the launcher only repeats what is meant as a warning or worse."""
     assert trouble_in_json(line) == ""
+
+
+def test_what_a_provider_was_told_to_log_is_no_trouble():
+    """The pager of the examples writes warnings; the log has them, the terminal is for trouble."""
+    line = {"level": "warning", "event": "logged by a provider", "message": "page", "logger": log_provider.__name__}
+    assert trouble_in_json(json.dumps(line)) == ""
 
 
 def test_trouble_names_the_playbook_and_the_reason():

@@ -33,6 +33,8 @@ class Taken:
 
     asked: Asked
     subject: str
+    #: its record, where that is not of the subject
+    recorded: str | None = None
     outcome: Outcome | None = None
     #: whether an earlier copy of it was accepted
     replayed: bool = False
@@ -40,7 +42,7 @@ class Taken:
     @property
     def action_id(self) -> str:
         """The id under which it is recorded."""
-        return self.asked.dispatch.id or self.subject
+        return self.asked.dispatch.id or self.recorded or self.subject
 
 
 Result = Taken | CallerError
@@ -117,7 +119,8 @@ def write(connection: Connection, batch: Batch) -> list[Canvas]:
     made = _made(connection, batch)
     named = {place: key for place, ready in batch.ready.items() if (key := dispatch_ids.key_of(ready.asked))}
     for place in sorted(named, key=named.__getitem__):
-        dispatch_ids.remember(connection, batch.ready[place].asked, made[place].subject, made[place].outcome)
+        this = made[place]
+        dispatch_ids.remember(connection, batch.ready[place].asked, this.recorded or this.subject, this.outcome)
     for place, ready in batch.ready.items():
         decided = made[place]
         rows += decided.rows
@@ -133,7 +136,9 @@ def write(connection: Connection, batch: Batch) -> list[Canvas]:
         transitions.add(connection, own, actor)
     for place, decided in made.items():
         asked = batch.asked[place]
-        batch.results[place] = Taken(asked=asked, subject=decided.subject, outcome=decided.outcome)
+        batch.results[place] = Taken(
+            asked=asked, subject=decided.subject, recorded=decided.recorded, outcome=decided.outcome
+        )
     return messages
 
 

@@ -97,7 +97,10 @@ class Ready:
 class Decided:
     """What is to be written and published of a dispatch."""
 
+    #: the execution or run that it makes, else its record
     subject: str
+    #: its record, where that is not of the subject: a run makes none of what it takes the place of
+    recorded: str | None = None
     outcome: Outcome | None = None
     rows: Sequence[NewRow] = ()
     messages: Sequence[Canvas] = ()
@@ -225,7 +228,7 @@ def _let_out(connection: Connection, ready: Ready, row: NewRow, outcome: Outcome
     if ready.chain is not None and outcome is not None:
         dispatch_notes.note(connection, asked, ready.verdict, outcome, ready.shown)
         messages = [ready.chain] if row["publishes"] else []
-        return Decided(subject=row["id"], outcome=outcome, rows=[row], messages=messages)
+        return Decided(subject=row["id"], recorded=asked.subject, outcome=outcome, rows=[row], messages=messages)
     waits = row.get("waiting_for") is not None
     return Decided(subject=row["id"], outcome=outcome, rows=[row], messages=[] if waits else [message_of(row)])
 

@@ -221,7 +221,9 @@ def _dispatched(asked: Sequence[Asked]) -> list[Made | CallerError]:
         raise
     except CallerError as refusal:  # others replay the same records at this moment
         return [refusal] * len(asked)
-    return [Made(one.subject, one.outcome, one.replayed) if isinstance(one, Taken) else one for one in taken]
+    return [
+        Made(one.recorded or one.subject, one.outcome, one.replayed) if isinstance(one, Taken) else one for one in taken
+    ]
 
 
 def _other(one: DispatchRequest | CallerError) -> Made | CallerError:
