@@ -146,12 +146,14 @@ def noting(
     prefix: str = "",
     event: sa.ColumnElement[str] | None = None,
     record: Mapping[str, sa.ColumnElement[Any]] | None = None,
+    of: str = "",
 ) -> sa.Insert:
     """The statement that inserts one audit row for each row of ``source``.
 
     ``source`` has the columns id and workspace_id; the insertion can be part of the statement that makes it. Open
     parameters: ``at_``, ``actor_``, and ``event_`` unless it is given; each with the ``prefix`` before it. ``record``
-    are the columns of records.
+    are the columns of records. ``of`` names the parameter that has the id of the row, where the statement may be made
+    for many rows, each with parameters of its own.
     """
     more = record or {}
     row = sa.select(
@@ -163,6 +165,8 @@ def noting(
         details,
         *more.values(),
     )
+    if of:
+        row = row.where(source.c.id == sa.bindparam(of, type_=sa.Text))
     return sa.insert(audit).from_select([*_COLUMNS, *more], row)
 
 

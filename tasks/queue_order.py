@@ -4,11 +4,10 @@ from collections.abc import Iterable
 
 from kombu.utils.scheduling import priority_cycle
 
-from tasks.messages.canvas import BATCH_SIZE
 from tasks.messages.routing import with_former
 
-#: one message in this many comes from ``bulk``; if it brings ``BATCH_SIZE`` executions, they are a quarter of all
-EVERY = 3 * BATCH_SIZE + 1
+#: one message in this many comes from ``bulk``; if it brings eight executions, as in a flood, they are a quarter of all
+EVERY = 25
 #: the queue for what exceeds the allowance of a flow (``tasks.fairness.fair_queue``)
 BULK = "bulk"
 #: the queues whose worker consumes ``bulk`` too

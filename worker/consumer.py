@@ -20,6 +20,8 @@ from tasks.broker import dropped, is_outage
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\[\]@-]{0,399}")
 #: a message brings no more executions than this
 MOST_IDS = 100
+#: messages that a worker holds without having begun them, at most: what waits on its queue can be overtaken
+MOST_FETCHED = 4
 
 _TEXTS = ("root_id", "parent_id", "group", "eta", "expires", "argsrepr", "kwargsrepr", "origin", "shadow")
 _NO_LIMITS = [None, None]
@@ -90,6 +92,10 @@ def _is_link(link: Any) -> bool:
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]
     """Celery's consumer, behind the check of each message."""
+
+    def __init__(self, *args: Any, initial_prefetch_count: int = MOST_FETCHED, **options: Any) -> None:
+        fetched = min(initial_prefetch_count, MOST_FETCHED)
+        super().__init__(*args, initial_prefetch_count=fetched, **options)
 
     def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], None]:
         """Returns the function that Celery calls with each task message."""

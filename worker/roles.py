@@ -30,7 +30,7 @@ class Role:
     """
 
     queues: tuple[str, ...]
-    #: ``threads`` for what waits for others; processes for what may have to be killed
+    #: greenlets for what waits for others; processes for what may have to be killed; threads for what does neither
     pool: str
     concurrency: Callable[[], int]
     #: what may wait a little leaves the processor to the API and to ``control``
@@ -42,10 +42,10 @@ class Role:
 ROLES = {
     "steps": Role(
         queues=("urgent", "steps", "notifications", "bulk"),
-        pool="threads",
+        pool="worker.greenlets:TaskPool",
         concurrency=lambda: settings().steps_concurrency,
     ),
-    "slow": Role(queues=("slow",), pool="threads", concurrency=lambda: settings().slow_concurrency),
+    "slow": Role(queues=("slow",), pool="worker.greenlets:TaskPool", concurrency=lambda: settings().slow_concurrency),
     "scripts": Role(
         queues=("quarantine", "scripts"),
         pool="worker.pool:TaskPool",

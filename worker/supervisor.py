@@ -67,6 +67,7 @@ _SHARED = (
     "cffi.cparser",  # every process of a pool parses a declaration, and with it a parser's tables
     "cryptography.fernet",
     "worker.consumer",
+    "worker.greenlets",
     "worker.intervals",
     "worker.pool",
 )

@@ -75,7 +75,7 @@ def run_detail(row: Row) -> dict[str, Any]:
             row = runs.get(connection, row.workspace_id, row.id)
             rows, status = run_listing.of_run(connection, row.id), run_listing.shown_status(connection, row)
         states = progress(plan, row.status, [_mapping(step) for step in rows])
-        results = run_listing.step_results(connection, [state.row["id"] for state in states if state.row is not None])
+        results = run_listing.outcomes(connection, [state.row["id"] for state in states if state.row is not None])
     context = transitions.load(row.context)
     completed, total = counts(states)
     paused_by = _run_waits_for(row, status, rows)
@@ -333,7 +333,7 @@ def _bar(
 
 
 def _mapping(row: Row) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = dict(row._mapping)  # noqa: SLF001 - how a row becomes a dictionary
+    found: Mapping[str, Any] = row._asdict()
     return found
 
 

@@ -4,10 +4,14 @@ In order of time: a greenlet hands in a handle that is ready to send; libcurl sa
 wants to look again; the loop watches that, and tells libcurl when it has come; the greenlet goes on when its transfer
 has ended. All handles share one multi handle, which keeps the connections and the certificate authorities.
 
+libcurl begins all transfers that it has been given in one go, each with a new connection if none is kept. A burst is
+therefore given to it in bites, and the loop turns between.
+
 libcurl's callbacks run on the loop itself, between greenlets: they must not wait.
 """
 
 import os
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +22,8 @@ from event_loop.waiting import Waiter
 
 #: kept connections without a transfer
 MOST_KEPT = 64
+#: transfers that begin in one turn of the loop
+BITE = 16
 _READ, _WRITE = 1, 2  # what gevent calls them
 #: what libcurl wants of a socket → what is watched
 _EVENTS = {pycurl.POLL_IN: _READ, pycurl.POLL_OUT: _WRITE, pycurl.POLL_INOUT: _READ | _WRITE}
@@ -36,12 +42,17 @@ class Transfers:
         self._under_way: dict[pycurl.Curl, _Transfer] = {}
         self._timer: Any = None
         self._looks_soon = False
+        #: those that have begun in this turn of the loop, and those whose turn is to come
+        self._begun = 0
+        self._lined_up: deque[Waiter] = deque()
+        self._forget_turn: Callable[[], object]
 
     def make(self, curl: pycurl.Curl, every: float, look: Callable[[], bool]) -> None:
         """Make one transfer; raises ``pycurl.error``.
 
         ``look`` is called every ``every`` seconds; when it returns true the transfer ends, aborted.
         """
+        self._wait_for_turn()
         self._multi.add_handle(curl)
         transfer = self._under_way[curl] = _Transfer()
         try:
@@ -53,6 +64,28 @@ class Transfers:
             self._multi.remove_handle(curl)
         if transfer.error is not None:
             raise pycurl.error(*transfer.error)
+
+    def _wait_for_turn(self) -> None:
+        if self._begun == BITE:
+            mine = Waiter()
+            self._lined_up.append(mine)
+            mine.acquire()
+            return
+        if not self._begun:
+            self._turn_soon()
+        self._begun += 1
+
+    def _turn_soon(self) -> None:
+        self._forget_turn = loop.of_process().later(0, self._turn)
+
+    def _turn(self) -> None:
+        """Begin the next bite."""
+        self._forget_turn()
+        self._begun = min(BITE, len(self._lined_up))
+        for _ in range(self._begun):
+            self._lined_up.popleft().release()
+        if self._begun:
+            self._turn_soon()
 
     def _watch(self, wanted: int, socket: int, _multi: Any, _data: Any) -> None:
         """Libcurl's callback: watch a socket for something else, or no longer."""

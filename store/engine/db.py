@@ -38,7 +38,7 @@ from config.errors import Unavailable
 from config.settings import settings
 from event_loop import waiting
 from store.engine import aside, clock
-from store.engine.pool import ConnectionPool, PooledConnection
+from store.engine.pool import LAST, ConnectionPool, PooledConnection
 
 #: how long a writer waits for SQLite's lock before the database counts as unavailable, seconds
 LOCK_PATIENCE = 10.0
@@ -63,6 +63,7 @@ now_ms = clock.now_ms
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
+Made = TypeVar("Made")
 
 #: the open connections of a parent process: kept, because freeing them would close the parent's connections
 _inherited: list[object] = []
@@ -199,13 +200,9 @@ def _postgresql(url: str) -> sa.Engine:
 
 def _connect_postgresql(_dialect: Any, _record: Any, words: list[Any], options: dict[str, Any]) -> Any:
     """A connection that waits for the server as its user has to: a thread, or a greenlet of an event loop."""
-    if aside.has_loop():
-        from store.engine.watchers import WatchedConnection
+    from store.engine.watchers import WatchedConnection  # it brings the driver
 
-        return WatchedConnection.connect(*words, **options)
-    from store.engine.waits import PostgresConnection  # it brings the driver
-
-    return PostgresConnection.connect(*words, **options)
+    return WatchedConnection.connect(*words, **options)
 
 
 def raw(connection: Connection) -> Any:
@@ -294,6 +291,18 @@ def repeated(work: Callable[[], Found]) -> Found:
     return work()
 
 
+def last(connection: Connection, make: Callable[[], Made]) -> Made:
+    """What ``make()`` returns, the same in all of a transaction; its ``write(connection)`` is called before the commit.
+
+    So the changes of one transaction share statements. What is read before is read without what it holds.
+    """
+    found: dict[Callable[[], Any], Any] = connection.info[LAST]
+    made: Made | None = found.get(make)
+    if made is None:
+        made = found[make] = make()
+    return made
+
+
 @contextmanager
 def _use(here: _Database, pool: ConnectionPool, begin: str | None) -> Iterator[Connection]:
     """One transaction through the driver itself.
@@ -309,6 +318,8 @@ def _use(here: _Database, pool: ConnectionPool, begin: str | None) -> Iterator[C
             if begin is not None:
                 _say(pooled.raw, begin)
             yield pooled.connection
+            if pooled.last:
+                pooled.finish()
             if begin is not None:
                 pooled.raw.execute("COMMIT")
             sound = True

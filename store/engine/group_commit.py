@@ -2,13 +2,15 @@
 
 ``commit(change)`` runs ``change(connection)`` in a transaction and returns its result. The first change leads: it takes
 along all that wait, runs them one after the other in one transaction and hands the results out. It does not wait for
-more to come: the previous commit is the window. When one of them fails, none has happened, and each is run by itself,
-so that a bad one does not harm the others. A change may thus be run twice and must do nothing but its own statements.
+more to come: the previous commit is the window, and where greenlets commit, what is ready at this moment. When one of
+them fails, none has happened, and each is run by itself, so that a bad one does not harm the others. A change may thus
+be run twice and must do nothing but its own statements.
 
 On SQLite, which takes one writer at a time, everything goes this way. On PostgreSQL two kinds of changes do: those of a
-single statement, which share the round trip and the disk's write as well (``store.engine.pipeline``), and those that
-would wait for each other, the ends of branches, which all count down the same row. They go in the order of the rows
-that they contend for (``at``), so that two processes never wait for each other in a circle.
+single statement, which share the round trip and the disk's write as well, and the statement itself where they are alike
+(``store.engine.pipeline``), and those that would wait for each other, the ends of branches that take several
+statements, which all count down the same row. They go in the order of the rows that they contend for (``at``), so that
+two processes never wait for each other in a circle.
 """
 
 import contextlib
@@ -23,7 +25,7 @@ from typing import Any
 
 from config.errors import Unavailable
 from event_loop import waiting
-from store.engine import db
+from store.engine import aside, db
 from store.engine.db import Connection
 
 #: at most this many changes share a transaction, so that other processes get their turn
@@ -32,6 +34,9 @@ MOST = 32
 #: a leader whose transaction takes longer waits for a row that another process holds; the changes behind it go ahead,
 #: seconds
 STUCK = 0.05
+
+#: a pause in which the loop of the API looks at the network, which it does not in one of 0; seconds
+_MOMENT = 1e-6
 
 Change = Callable[[Connection], Any]
 
@@ -94,7 +99,7 @@ class _Group:
             while not item.done:
                 named = item.turn.acquire(timeout=self._patience)
                 if self._leads(item, named=named):
-                    waiting.pass_turn()  # on a worker's event loop: let all come that are ready
+                    _let_others_come()
                     self._lead(item)
         except BaseException:
             self._leave(item)
@@ -125,7 +130,8 @@ class _Group:
         with self._lock:
             batch = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
         try:
-            self._make(batch)
+            if batch:  # else another has taken all along meanwhile
+                self._make(batch)
         finally:
             self._hand_on(leader)
             for item in batch:
@@ -196,11 +202,23 @@ def _at_once(batch: list[_Item]) -> None:
     pipeline.run([(item.run_alone if len(batch) > 1 else item.run, item.at) for item in batch])
 
 
+def _let_others_come() -> None:
+    """Let all come that are ready, where greenlets commit: on a worker's event loop, and in the API.
+
+    On PostgreSQL those of the API come while a commit waits for the server; on SQLite it waits for nothing.
+    """
+    waiting.pass_turn()
+    if aside.has_loop() and db.is_sqlite():
+        waiting.sleep(_MOMENT)
+
+
 class _Groups:
     """The groups of this process."""
 
     def __init__(self) -> None:
         self.in_turn, self.at_once = _Group(_in_turn), _Group(_at_once, STUCK)
+        #: those that may wait for a row that another process holds: the others do not wait for it with them
+        self.meeting = _Group(_at_once, STUCK)
 
 
 _here = _Groups()
@@ -226,14 +244,14 @@ def commit(change: Change, *, single: bool = False, at: str = "") -> Any:
 
 def oldest() -> float:
     """How long this process's oldest uncommitted change has waited, seconds."""
-    return max(_here.in_turn.oldest(), _here.at_once.oldest())
+    return max(group.oldest() for group in (_here.in_turn, _here.at_once, _here.meeting))
 
 
 def _commit(change: Change, *, single: bool, at: str) -> Any:
     if db.is_sqlite():
         return _here.in_turn.commit(change, at)
     if single:
-        return _here.at_once.commit(change, at)
+        return (_here.meeting if at else _here.at_once).commit(change, at)
     if at:
         return _here.in_turn.commit(change, at)
     with db.write() as connection:

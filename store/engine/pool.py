@@ -25,16 +25,27 @@ IDLE = 1.0
 #: one that was idle this long may have been cut off silently: the server is asked, seconds
 LONG_IDLE = 30.0
 
+#: the key under which a connection knows what its transaction writes last
+LAST = "last"
+
 
 class PooledConnection:
     """An open connection: the driver's own, and SQLAlchemy's around it."""
 
-    __slots__ = ("connection", "raw", "used")
+    __slots__ = ("connection", "last", "raw", "used")
 
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
         self.raw: Any = connection.connection.dbapi_connection
         self.used = time.monotonic()
+        #: what the transaction under way writes before it is committed, by what makes it (``store.engine.db.last``)
+        self.last: dict[Callable[[], Any], Any] = connection.info.setdefault(LAST, {})
+
+    def finish(self) -> None:
+        """Write what the transaction under way writes last."""
+        for one in self.last.values():
+            one.write(self.connection)
+        self.last.clear()
 
     def close(self) -> None:
         """Close it, whatever state it is in.
@@ -50,6 +61,7 @@ class PooledConnection:
 
     def undo(self) -> None:
         """Roll back the transaction under way, if there is one."""
+        self.last.clear()
         self.connection.rollback()  # the transaction that SQLAlchemy knows of
         self.raw.rollback()
 

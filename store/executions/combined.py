@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from playbooks.states import Status
 from store import audit
 from store.engine.db import Connection, now_ms
-from store.engine.prepared import Prepared, words
+from store.engine.prepared import Prepared, quoted, words
 from store.executions import transitions
 from store.executions.rows import NOT_BEGUN, NewRow
 from store.executions.transitions import (
@@ -71,14 +71,37 @@ def move_and_end(
 ) -> Any:
     """Change a step's status and end its run, unless that is over.
 
-    ``run`` has status, error and output. Returns the changed row, None when its status did not allow the change; then
-    nothing is ended.
+    ``run`` has id, status, error and output. Returns the changed row, None when its status did not allow the change;
+    then nothing is ended.
     """
     changes = with_end(to, changes)
-    ending = {f"run_{name}": run[name] for name in ("error", "output")}
+    ending = {f"run_{name}": run[name] for name in ("error", "output")} | {"run_id_": run["id"]}
     parameters = {**_audited(row_id, to, actor, fence, changes), **ending, "run_completed_at": now_ms()}
     parameters |= {"then_at_": now_ms(), "then_actor_": actor, "then_event_": f"execution.{run['status']}"}
     return _ending(to, guard, tuple(changes), run["status"], kept_keys.fate(to, changes)).first(db, parameters)
+
+
+def move_and_arrive(
+    db: Connection,
+    row_id: str,
+    to: Status,
+    arrival: Mapping[str, Any],
+    *,
+    actor: str,
+    fence: int,
+    guard: str,
+    **changes: Any,
+) -> Any:
+    """Change a step's status and count it down in its container, unless the run is over.
+
+    ``arrival`` has the container, whether the step ``failed`` (0 or 1), and ``soon``, when tick handles the container
+    if it needs attention. Returns the changed row with ``open`` and ``type_`` of the container as they are then, None
+    when its status did not allow the change. Of several that are made at once only one learns of the container.
+    """
+    changes = with_end(to, changes)
+    counted = {f"{name}_": arrival[name] for name in ("container", "failed", "soon")}
+    parameters = {**_audited(row_id, to, actor, fence, changes), **counted}
+    return _arriving(to, guard, tuple(changes), kept_keys.fate(to, changes)).first(db, parameters)
 
 
 def _audited(row_id: str, to: Status, actor: str, fence: int | None, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,18 +114,22 @@ def _adding(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, begu
     moved = moving(to, guard, changed, fenced, keys=keys).cte("moved")
     noted = end_record.noting(moved, attempt_of(moved)).cte("noted")
     columns = {name: sa.bindparam(f"new_{name}", type_=column.type) for name, column in _table.c.items()}
-    row = sa.select(*columns.values()).select_from(moved)
+    is_its_own = moved.c.id == sa.bindparam("id_", type_=sa.Text)
+    row = sa.select(*columns.values()).select_from(moved).where(is_its_own)
     if "run_status" in moved.c:
         paused = moved.c.run_status == Status.PAUSED  # a delay or an approval is not held back
         held = {name: sa.case((paused, value), else_=columns[name]) for name, value in NOT_BEGUN.items()}
         begins = {**columns, **held} if begun else columns
-        row = sa.select(*begins.values()).select_from(moved).where(moved.c.run_status.in_(words(LIVE)))
+        row = sa.select(*begins.values()).select_from(moved).where(is_its_own, moved.c.run_status.in_(words(LIVE)))
     inserting = sa.insert(_table).from_select(list(columns), row)
     added = inserting.returning(_table.c.id, _table.c.workspace_id, _table.c.action_id, _table.c.status).cte("added")
     as_wished = sa.bindparam("then_event_", type_=sa.Text)
     held_back = sa.case((added.c.status == Status.PENDING, entered(Status.PENDING)), else_=as_wished)
-    then_noted = audit.noting(added, details=action_of(added), prefix="then_", event=held_back).cte("then_noted")
-    return Prepared(sa.select(*end_record.others(moved)).add_cte(noted, then_noted, *kept_keys.changing(keys, moved)))
+    then_noted = audit.noting(added, details=action_of(added), prefix="then_", event=held_back, of="new_id").cte(
+        "then_noted"
+    )
+    statement = sa.select(*end_record.others(moved)).add_cte(noted, then_noted, *kept_keys.changing(keys, moved))
+    return Prepared(statement, keys=("id_", "new_id"))
 
 
 @functools.cache
@@ -112,7 +139,11 @@ def _ending(to: Status, guard: str, changed: tuple[str, ...], run_to: Status, ke
     run: Any = _table.alias("ending")
     over = (
         sa.update(run)
-        .where(run.c.id == sa.select(moved.c.run_id).scalar_subquery(), run.c.status.in_(words(SOURCES[run_to])))
+        .where(
+            run.c.id == sa.bindparam("run_id_", type_=sa.Text),
+            run.c.id == moved.c.run_id,
+            run.c.status.in_(words(SOURCES[run_to])),
+        )
         .values(
             status=run_to,
             due_at=sa.null(),
@@ -125,6 +156,44 @@ def _ending(to: Status, guard: str, changed: tuple[str, ...], run_to: Status, ke
         .returning(run.c.id, run.c.workspace_id, run.c.attempt)
         .cte("ended")
     )
-    then_noted = audit.noting(over, details=attempt_of(over), prefix="then_").cte("then_noted")
+    then_noted = audit.noting(over, details=attempt_of(over), prefix="then_", of="run_id_").cte("then_noted")
     keys_change = kept_keys.changing(keys, moved)  # those of the run are kept: it has begun
-    return Prepared(sa.select(*end_record.others(moved)).add_cte(noted, then_noted, *keys_change))
+    statement = sa.select(*end_record.others(moved)).add_cte(noted, then_noted, *keys_change)
+    return Prepared(statement, keys=("id_", "run_id_"))
+
+
+@functools.cache
+def _arriving(to: Status, guard: str, changed: tuple[str, ...], keys: Fate) -> Prepared:
+    """Those that are made at once arrive at one container, which is changed once for all of them."""
+    moved = moving(to, guard, changed, fenced=True, keys=keys).cte("moved")
+    noted = end_record.noting(moved, attempt_of(moved)).cte("noted")
+    coming = (
+        sa.select(
+            sa.bindparam("container_", type_=sa.Text).label("id"),
+            sa.func.count().label("number"),
+            sa.func.sum(sa.bindparam("failed_", type_=sa.Integer)).label("failed"),
+            sa.func.max(sa.bindparam("soon_", type_=sa.BigInteger)).label("soon"),
+        )
+        .select_from(moved)
+        .where(moved.c.id == sa.bindparam("id_", type_=sa.Text), moved.c.run_status.in_(words(LIVE)))
+        .group_by(sa.text("1"))
+        .cte("coming")
+    )
+    container: Any = _table.alias("container")
+    left = container.c.open - coming.c.number
+    needs_attention = sa.or_(left <= 0, container.c.type == sa.literal_column("'for_each'"))
+    arrived = (
+        sa.update(container)
+        .where(container.c.id == coming.c.id, container.c.status == sa.literal_column(quoted(Status.RUNNING)))
+        .values(
+            open=left,
+            failures=container.c.failures + coming.c.failed,
+            due_at=sa.case((needs_attention, coming.c.soon), else_=container.c.due_at),
+        )
+        .returning(container.c.open, container.c.type.label("type_"))
+        .cte("arrived")
+    )
+    is_last = sa.func.row_number().over(order_by=moved.c.id.desc()) == sa.literal_column("1")
+    told = [sa.case((is_last, sa.select(column).scalar_subquery())).label(column.name) for column in arrived.c]
+    shown = sa.select(*end_record.others(moved), *told)
+    return Prepared(shown.add_cte(noted, *kept_keys.changing(keys, moved)), keys=("id_",))

@@ -74,8 +74,10 @@ def in_one_statement(db_name: str, moves: Moves) -> bool:
 
     They are on PostgreSQL, where one thing follows.
     """
-    if db_name != "postgresql" or moves.runs or moves.arrivals or moves.failing is not None:
+    if db_name != "postgresql" or moves.runs or moves.failing is not None:
         return False
+    if moves.arrivals:
+        return len(moves.arrivals) == 1 and not moves.rows and moves.end is None
     if moves.end is not None:
         further = moves.end.after_failure or moves.end.clears or moves.end.is_announced
         return not moves.rows and moves.end.parent_id is None and not further
@@ -95,8 +97,14 @@ def end_step(
         return moved is not None, None if moved is None else go_on(db, run_id, moved.run_status, moves, actor)
     if moves.end is not None:
         error, output = transitions.dump(moves.end.error), transitions.dump(moves.end.output)
-        run = {"status": moves.end.status, "error": error, "output": output}
+        run = {"id": run_id, "status": moves.end.status, "error": error, "output": output}
         moved = combined.move_and_end(db, row_id, to, run, actor=actor, fence=fence, guard=guard, **changes)
+    elif moves.arrivals:
+        ((container, failed),) = moves.arrivals
+        arrival = {"container": container, "failed": int(failed), "soon": now_ms() + ATTENTION}
+        moved = combined.move_and_arrive(db, row_id, to, arrival, actor=actor, fence=fence, guard=guard, **changes)
+        if moved is not None and (moved.open == 0 or moved.type_ == "for_each"):
+            return True, [container]
     else:
         _begin_now(moves.rows)
         next_row, changes = moves.rows[0], {**changes, "completed_at": moves.rows[0]["created_at"]}
@@ -110,7 +118,7 @@ def begin_run(db: Connection, run_id: str, moves: Moves, *, actor: str, deadline
     """Begin a pending run; returns the same two values as ``end_step``."""
     now, guard = now_ms(), "run has not begun"
     changes: dict[str, Any] = {"started_at": now, "due_at": min(deadline, now + PATROL)}
-    if moves.end is None and in_one_statement(db.dialect.name, moves):
+    if moves.end is None and not moves.arrivals and in_one_statement(db.dialect.name, moves):
         _begin_now(moves.rows)
         first = moves.rows[0]
         begun = combined.move_and_add(

@@ -180,7 +180,8 @@ def _audited(
     """The transition and its audit row in one statement: one round trip."""
     moved = moving(to, guard, changed, fenced, keys=keys).cte("moved")
     noted = end_record.noting(moved, attempt_of(moved, says=says)).cte("noted")
-    return Prepared(sa.select(*end_record.others(moved)).add_cte(noted, *kept_keys.changing(keys, moved)))
+    statement = sa.select(*end_record.others(moved)).add_cte(noted, *kept_keys.changing(keys, moved))
+    return Prepared(statement, keys=("id_",))
 
 
 def attempt_of(moved: sa.FromClause, *, says: bool = False) -> sa.ColumnElement[str]:
@@ -304,17 +305,14 @@ def _what(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _NOTHING = dict.fromkeys(executions.c.keys())
-_adding = sa.insert(executions).values({name: sa.bindparam(name) for name in _NOTHING})
-_insert = Prepared(_adding.inline())
+_insert = Prepared(sa.insert(executions).values({name: sa.bindparam(name) for name in _NOTHING}).inline())
+_values = sa.select(*(sa.bindparam(column.name, type_=column.type) for column in executions.c))
+_adding = sa.insert(executions).from_select(list(_NOTHING), _values)
 _added = _adding.returning(executions.c.id, executions.c.workspace_id, executions.c.action_id).cte("added")
-_audited_insert = Prepared(audit.noting(_added, details=action_of(_added)))
-_recorded_insert = Prepared(
-    audit.noting(
-        _added,
-        details=sa.bindparam("details_", type_=sa.Text),
-        record={name: sa.bindparam(f"record_{name}", type_=audit.audit.c[name].type) for name in audit.RECORD},
-    )
-)
+_audited_insert = Prepared(audit.noting(_added, details=action_of(_added), of="id"), keys=("id",))
+_record = {name: sa.bindparam(f"record_{name}", type_=audit.audit.c[name].type) for name in audit.RECORD}
+_details = sa.bindparam("details_", type_=sa.Text)
+_recorded_insert = Prepared(audit.noting(_added, details=_details, record=_record, of="id"), keys=("id",))
 
 
 def claim(db: Connection, execution_id: str, owner: str, lease_ms: int, *, step: bool = False) -> Any:

@@ -148,10 +148,10 @@ def given(to: Status, changes: Mapping[str, Any]) -> dict[str, str]:
 def noting(moved: sa.FromClause, details: sa.ColumnElement[Any]) -> sa.Insert:
     """The statement that writes the audit rows of ``moved``, which returns ``columns`` where it ends something."""
     if "outcome" not in moved.c:
-        return audit.noting(moved, details=details)
+        return audit.noting(moved, details=details, of="id_")
     is_record = moved.c.outcome.is_not(None)
     record = {name: sa.case((is_record, moved.c[name])) for name in RECORD}
-    return audit.noting(moved, details=details, record=record)
+    return audit.noting(moved, details=details, record=record, of="id_")
 
 
 def others(moved: sa.FromClause) -> list[sa.ColumnElement[Any]]:

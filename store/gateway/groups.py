@@ -7,8 +7,7 @@ at it if nothing else happens. Only one window of a group is pending, so that th
 it; what changes a window later names what it was.
 """
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +15,6 @@ import sqlalchemy as sa
 
 from store.engine.db import Connection, Row, metadata, now_ms
 from store.engine.prepared import Prepared
-from store.ids import new_id
 
 PENDING, CLOSED, NOTIFIED = "pending", "closed", "notified"
 #: why a window was closed
@@ -131,132 +129,8 @@ class Joined(NamedTuple):
     closed: bool
 
 
-_FULL = "event_groups.size + 1 >= event_groups.max_size"
-_JOIN = (
-    " SET size = event_groups.size + 1,"
-    f" state = CASE WHEN {_FULL} THEN 'closed' ELSE event_groups.state END,"
-    f" due_at = CASE WHEN {_FULL} THEN :now ELSE event_groups.due_at END,"
-    f" notify_at = CASE WHEN {_FULL} THEN :now ELSE event_groups.notify_at END,"
-    f" closed_at = CASE WHEN {_FULL} THEN :now ELSE event_groups.closed_at END,"
-    f" closed_by = CASE WHEN {_FULL} THEN '{FULL}' ELSE event_groups.closed_by END"
-)
-_WINDOW = " RETURNING id, size, state, notify_at"
-#: counts one more in the pending window of a group, which is full by then or not
-joining = sa.text(
-    f"UPDATE event_groups{_JOIN} WHERE workspace_id = :workspace_id AND group_key = :group_key"
-    f" AND state = 'pending'{_WINDOW}"
-)
-_joining = Prepared(joining)
-_NEW = (
-    "id",
-    "workspace_id",
-    "namespace",
-    "group_key",
-    "rule",
-    "provider",
-    "labels",
-    "template",
-    "max_size",
-    "interval_ms",
-    "wait_ms",
-    "repeat_ms",
-)
-_INSERT = (
-    "INSERT INTO event_groups (id, workspace_id, namespace, group_key, rule, provider, labels, template, max_size,"
-    " interval_ms, wait_ms, repeat_ms, state, size, created_at, notify_at, due_at, summaries, tries)"
-    " VALUES (:id, :workspace_id, :namespace, :group_key, :rule, :provider, :labels, :template, :max_size,"
-    " :interval_ms, :wait_ms, :repeat_ms, 'pending', 1, :now, :notify_at, :notify_at, 0, 0)"
-    " ON CONFLICT (workspace_id, group_key) WHERE state = 'pending' DO UPDATE"
-)
-_opening = Prepared(sa.text(f"{_INSERT}{_JOIN}{_WINDOW}"))
-_before = Prepared(
-    sa.select(_columns.closed_at, _columns.closed_by, _columns.wait_ms, _columns.interval_ms)
-    .where(
-        _columns.group_key == sa.bindparam("group_key"),
-        _columns.workspace_id == sa.bindparam("workspace_id"),
-        _columns.id != sa.bindparam("mine"),
-    )
-    .order_by(_columns.created_at.desc())
-    .limit(1)
-)
-_mine = sa.update(event_groups).where(_columns.id == sa.bindparam("mine"))
-_moving = Prepared(_mine.values(notify_at=sa.bindparam("at"), due_at=sa.bindparam("at")))
-_closing = Prepared(
-    _mine.where(_columns.state == PENDING).values(
-        {
-            "state": CLOSED,
-            "closed_by": sa.bindparam("closed_by"),
-            **dict.fromkeys(("notify_at", "due_at", "closed_at"), sa.bindparam("now")),
-        }
-    )
-)
-_MEMBER = tuple(column.name for column in group_events.c)
-_adding = Prepared(sa.insert(group_events).values({name: sa.bindparam(name) for name in _MEMBER}).inline())
-_statuses = Prepared(
-    sa.select(group_events.c.fingerprint, group_events.c.resolved)
-    .where(group_events.c.group_id == sa.bindparam("mine"))
-    .order_by(group_events.c.seq)
-)
-
-
-def join(
-    db: Connection,
-    workspace_id: str,
-    group_key: str,
-    new: Callable[[], Window],
-    member: Member,
-    *,
-    flush_resolved: bool,
-) -> Joined:
-    """Add a member to the pending window of its group, or to a ``new`` one; part of the transaction that accepts it.
-
-    ``flush_resolved`` closes the window once nothing in it fires any more.
-    """
-    now = now_ms()
-    values: dict[str, Any] = {"workspace_id": workspace_id, "group_key": group_key, "now": now}
-    row, closed_by = _joining.first(db, values), None
-    if row is None:
-        row, closed_by = _opened(db, new(), values)
-    joined = Joined(row.id, row.size, row.notify_at, row.state == CLOSED)
-    _adding.run(db, {**member._asdict(), "group_id": row.id, "seq": row.size, "at": now})
-    if closed_by is None and flush_resolved and member.resolved and not joined.closed:
-        closed_by = RESOLVED if _is_over(db, row.id) else None
-    if closed_by is None:
-        return joined
-    _closing.run(db, {"mine": row.id, "now": now, "closed_by": closed_by})
-    return Joined(row.id, row.size, now, closed=True)
-
-
-def _opened(db: Connection, window: Window, values: Mapping[str, Any]) -> tuple[Any, str | None]:
-    """The window after one has joined that found none pending, and why it is to be closed at once.
-
-    Another process may open it at the same moment: then this one joins. When the last window was closed is looked up
-    afterwards, when no other window can be opened.
-    """
-    now = values["now"]
-    new: dict[str, Any] = {name: getattr(window, name, None) for name in _NEW}
-    new |= {"id": new_id("grp"), "labels": json.dumps(dict(window.labels), ensure_ascii=False), "now": now}
-    at = now + window.wait_ms
-    row = _opening.first(db, {**new, "notify_at": at})
-    if row.id != new["id"]:
-        return row, None
-    last = _before.first(db, {**values, "mine": row.id})
-    if last is not None and last.closed_at is not None:
-        gathers = last.wait_ms if last.closed_by == FIRST else last.interval_ms
-        if last.closed_at + last.interval_ms > now:  # the group is not a new one
-            at = max(at if last.closed_by != FIRST else now, last.closed_at + gathers)
-            _moving.run(db, {"mine": row.id, "at": at})
-            return row._replace(notify_at=at), FULL if window.max_size == 1 else None
-    if window.max_size == 1:
-        return row, FULL
-    return row, FIRST if window.first_at_once else None
-
-
-def _is_over(db: Connection, group_id: str) -> bool:
-    """Whether the last that each member of a window has said is that it is resolved."""
-    rows, _ = _statuses.run(db, {"mine": group_id})
-    last = {(row.fingerprint or place): row.resolved for place, row in enumerate(rows)}
-    return all(last.values())
+_MINE = _columns.id == sa.bindparam("mine")
+_mine = sa.update(event_groups).where(_MINE)
 
 
 def claim(db: Connection, *, limit: int, lease: int, ids: Sequence[str] | None = None) -> list[Row]:
@@ -291,7 +165,7 @@ def _closed(now: int, closed_by: str) -> dict[str, Any]:
     }
 
 
-_read = Prepared(sa.select(event_groups).where(_columns.id == sa.bindparam("mine")))
+_read = Prepared(sa.select(event_groups).where(_MINE))
 
 
 def read(db: Connection, group_id: str) -> Row | None:

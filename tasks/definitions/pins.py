@@ -7,7 +7,7 @@ from typing import NamedTuple
 from config.errors import Conflict
 from playbooks.plan import every_step
 from store.definitions import actions
-from store.engine import db
+from store.engine import shared_reads
 from tasks.definitions import provided, revisions
 
 
@@ -25,7 +25,7 @@ def pins(workspace_id: str, revision_id: str, kept: Mapping[str, str] | None = N
         Conflict: an action or a provider that it uses is gone or switched off. Unavailable: the database is away.
     """
     used, kept = _used(revision_id), kept or {}
-    heads = db.read_one(actions.heads, workspace_id, used.actions) if used.actions else {}
+    heads = shared_reads.read_one(actions.heads, workspace_id, used.actions) if used.actions else {}
     found = provided.pins(workspace_id, used.providers, kept)
     for action_id in used.actions:
         head = heads.get(action_id)

@@ -1,12 +1,12 @@
 """Slots: how many executions a worker carries out at once.
 
 A message costs more than a short call, so executions that are published together share messages, called batches: up to
-eight actions or runs, or the branches of a wide step (``tasks.messages.canvas``). In order of time: Celery's thread
-hands its message to the event loop (``event_loop.loop``) and waits for its end; a batch takes free slots there, at most
-a fair share of all; each slot is a greenlet that carries out one member after the other; a member without a permit
-(``tasks.fairness.concurrency``) is requeued on ``slow`` at once; as soon as calls take long, the members that have not
-begun return to the tail of their queue, in a new message that any worker may take; the message ends when the members
-that have begun have ended. Each member is claimed and ended by itself.
+24 actions or runs, or the branches of a wide step (``tasks.messages.canvas``). In order of time: the pool begins the
+message on the event loop (``worker.greenlets``; a thread of another pool waits for its end there); a batch takes free
+slots, at most a fair share of all; each slot is a greenlet that carries out one member after the other; a member
+without a permit (``tasks.fairness.concurrency``) is requeued on ``slow`` at once; as soon as calls take long, the
+members that have not begun return to the tail of their queue, in a new message that any worker may take; the message
+ends when the members that have begun have ended. Each member is claimed and ended by itself.
 
 The execution of a single message takes a slot too: more executions than slots would only take the processor from each
 other. Batches make way for single messages. A single message that still gets no slot, because quick calls have begun to

@@ -19,7 +19,7 @@ from playbooks.states import Mode
 from playbooks.widths import MOST_LIVE
 from store.access import Caller
 from store.definitions import playbooks
-from store.engine import db, group_commit
+from store.engine import db, group_commit, shared_reads
 from store.engine.db import Connection, IntegrityError, Row
 from store.executions import rows, runs, transitions
 from store.executions.rows import NewRow
@@ -219,7 +219,7 @@ def prepare(request: RunRequest) -> ReadyRun:
     if provided.is_chain(request.playbook_id):
         revision_id = revision_id or provided.chain_revision(request.playbook_id.removeprefix(CHAIN_PREFIX))
     else:
-        head = db.read_one(playbooks.head, request.workspace_id, request.playbook_id)
+        head = shared_reads.read_one(playbooks.head, request.workspace_id, request.playbook_id)
         if not head.enabled:
             text = f"The playbook {request.playbook_id!r} is disabled; enable it first."
             raise Conflict(text, code="playbook_disabled")

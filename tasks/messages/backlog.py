@@ -12,7 +12,7 @@ be up to a second older.
 import time
 
 from config.settings import settings
-from store.engine import db
+from store.engine import shared_reads
 from store.executions import recovery
 
 #: a queue drains at least this many executions a second (only used to pace republishing)
@@ -38,7 +38,7 @@ class Backlog:
         """
         now = time.monotonic()
         if now >= self._good_until + older:
-            self._counted = db.read_one(recovery.backlog)
+            self._counted = shared_reads.read_one(recovery.backlog)
             lease = settings().lease_seconds
             explained = max(self._counted.values(), default=0) / SLOWEST_DRAIN
             self._good_until = now + (min(explained / _PART, lease) if explained > lease else 0)

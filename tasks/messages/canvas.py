@@ -28,8 +28,8 @@ HARD_GRACE = 5
 #: queues whose processes can be killed; Celery's time limits have no effect on the others
 KILLABLE = frozenset(with_former(("scripts", "quarantine")))
 
-#: the most actions or runs in a batch
-BATCH_SIZE = 8
+#: the most actions or runs in a batch, of those that have piled up
+BATCH_SIZE = 24
 
 #: the branches of a wide parallel step travel in this many batches, so that as many workers share them ...
 BRANCH_BATCHES = 4

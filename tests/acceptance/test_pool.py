@@ -26,6 +26,12 @@ def script(text: str, **more: object) -> dict:
     return {"type": "script", "executor": "local", "config": {"interpreter": "bash", "script": text}, **more}
 
 
+@pytest.fixture
+def stack(sqlite_stack: Stack) -> Stack:
+    """The running product; its database makes no difference to a pool."""
+    return sqlite_stack
+
+
 @pytest.fixture(params=[1])
 def pool(request: pytest.FixtureRequest, stack: Stack, tmp_path: Path) -> Iterator[Process]:
     """The worker ``scripts`` of the product, with a pool that rests after some seconds."""

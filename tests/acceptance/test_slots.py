@@ -3,9 +3,12 @@
 import contextlib
 import http.client
 import json
+import os
+import signal
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -156,6 +159,37 @@ def test_two_hundred_calls_at_once(sqlite_stack: Stack) -> None:
     calls = stack.sink.arrivals("/slow?seconds=8&many")
     assert in_flight((call.at for call in calls), 8) >= 150
     assert not repeated(rows.values(), stack.sink.keys())
+
+
+@pytest.mark.gate
+def test_four_hundred_calls_that_hang_hold_up_no_quick_one(sqlite_stack: Stack) -> None:
+    """Quick calls come and go while 400 hang; a worker that is asked to stop hands them all back, none lapses."""
+    stack = sqlite_stack
+    path, quick = "/slow-first?seconds=600&then=0&hanging", target(stack, "ok?beside")
+    hanging = target(stack, path[1:], timeout_seconds=900)
+    settings = {"TOCSIN_STEPS_CONCURRENCY": "540", "TOCSIN_DRAIN_SECONDS": "2"}  # an action gets three quarters
+    stack.kill("worker")
+    stack.kill("slow")
+    executions = flood(stack, hanging, 400)
+    stack.restart("worker", **settings)
+
+    def open_calls() -> set[str]:
+        return {call.key for call in stack.sink.arrivals(path)}
+
+    eventually(lambda: len(open_calls()) == 400, 120, "all calls are open")
+    threads = len(list(Path(f"/proc/{stack.running['worker'].pid}/task").iterdir()))
+    assert threads < 60
+    for _ in range(20):
+        rows = stack.wait_ended([stack.api.trigger(quick)], 60)
+        assert {row["status"] for row in rows.values()} == {"completed"}
+    begun = "SELECT id FROM executions WHERE status = 'running'"
+    assert {row["id"] for row in stack.rows(begun)} >= {*executions}, "they hang still"
+    os.kill(stack.running["worker"].pid, signal.SIGTERM)
+    stack.running["worker"].wait(120)
+    stack.start("worker", **settings)
+    rows = stack.wait_ended(executions, 120)
+    ends = Counter((row["status"], row["attempt"], row["lapses"]) for row in rows.values())
+    assert ends == {("completed", 2, 0): 400}
 
 
 def batch(stack: Stack, action_id: str, executions: list[str]) -> None:

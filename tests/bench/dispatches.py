@@ -127,6 +127,15 @@ def flood(layout: Layout, name: str, seconds: float) -> float:
     return found["accepted_per_s"]
 
 
+def in_turn(layout: Layout, seconds: float) -> Numbers:
+    """The floods in turn, there and back, each for ``seconds`` in all: they meet the same history; medians."""
+    found: dict[str, list[float]] = {name: [] for name in STOPS}
+    for turn in range(TURNS):
+        for name in list(STOPS)[:: -1 if turn % 2 else 1]:
+            found[name].append(flood(layout, name, seconds / TURNS))
+    return {name: statistics.median(rates) for name, rates in found.items()}
+
+
 def batches(layout: Layout, count: int) -> float:
     """Dispatches per second accepted in batches, one after the other."""
     layout.sink.forget()
@@ -261,7 +270,7 @@ def dispatches(layout: Layout, options: argparse.Namespace, say: Callable[[str],
     latency = answered(layout, idle)
     with profiler.profiled(layout, options, "dispatch", say):
         burst, alone = accepted(layout, seconds, alone)
-    floods = {name: flood(layout, name, seconds) for name in STOPS}
+    floods = in_turn(layout, seconds)
     batch = batches(layout, 3 if idle < 100 else 10)
     numbers = {
         "dispatch_accepted_per_s": burst["accepted_per_s"],

@@ -75,6 +75,40 @@ def test_changes_share_a_transaction_on_sqlite(sqlite_database: str, monkeypatch
     assert len(used) == 2
 
 
+def test_what_is_ready_in_the_api_shares_a_transaction_on_sqlite(
+    sqlite_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a greenlet of the API commits, those that the network has for it come, too."""
+    used, real, others = [], db.write, list[threading.Thread]()
+
+    def counted(**options):
+        used.append(options)
+        return real(**options)
+
+    def come(_seconds: float) -> None:
+        others.append(threading.Thread(target=group_commit.commit, args=[_note(2)]))
+        others[-1].start()
+        eventually(lambda: len(group_commit._here.in_turn._waiting) == 2, 30, "the other has come")
+
+    monkeypatch.setattr(db, "write", counted)
+    monkeypatch.setattr(group_commit.aside, "has_loop", lambda: True)
+    monkeypatch.setattr(group_commit.waiting, "sleep", come)
+    assert group_commit.commit(_note(1)) == 1
+    others[0].join()
+    assert len(used) == 1
+    assert [_events(f"thing-{number}") for number in (1, 2)] == [1, 1]
+
+
+def test_a_leader_whose_batch_was_taken_along_begins_nothing() -> None:
+    """Another leader has taken all changes while it let others come: there is no transaction without a change."""
+    sizes: list[int] = []
+    group = group_commit._Group(lambda batch: sizes.append(len(batch)))
+    group._lead(group_commit._Item(_note(1), ""))
+    assert sizes == []
+    group.commit(_note(1), "")
+    assert sizes == [1]
+
+
 only_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 NAMES = [f"exec-{number:02d}" for number in range(20)]
 

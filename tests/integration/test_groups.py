@@ -235,6 +235,30 @@ def test_a_full_group_is_sent_at_once_and_the_next_one_waits_for_the_interval(ev
     assert 299_000 <= row.notify_at - row.created_at <= 300_000
 
 
+def test_a_batch_counts_each_of_its_members_once(everywhere: Door) -> None:
+    """Members of one transaction get sizes in a row, across the windows that they fill or end, and all are stored."""
+    door = everywhere
+
+    def sent(kind: str, **more: Any) -> dict[str, Any]:
+        return body(action_type=kind, payload={"cluster": "eu"}, **more)
+
+    actions = [sent("three") for _ in range(7)]
+    actions += [sent("plain"), sent("over", fingerprint="a", status="firing"), sent("plain")]
+    actions += [sent("over", fingerprint="a", status="resolved"), sent("over", fingerprint="b", status="firing")]
+    answer = door.call("POST", "/v1/dispatch/batch", json={"actions": actions})
+    assert answer.status_code == 200, answer.text
+    sizes = [result["outcome"]["group_size"] for result in answer.json["results"]]
+    assert sizes == [1, 2, 3, 1, 2, 3, 1, 1, 1, 2, 2, 1]
+    assert sorted(one["payload"]["event_count"] for one in summaries()) == [2, 3, 3]
+    assert sorted(one["event_count"] for one in listed(door)["groups"]) == [1, 1, 2]
+    with db.read() as connection:
+        windows = connection.execute(sa.select(groups.event_groups)).all()
+        members = connection.execute(sa.select(groups.group_events)).all()
+    for window in windows:
+        mine = sorted(member.seq for member in members if member.group_id == window.id)
+        assert mine == list(range(1, window.size + 1))
+
+
 def test_the_first_of_a_new_group_is_sent_at_once_with_first_now(door: Door) -> None:
     """The rest is gathered, first for the wait and then for the interval; after that the group is a new one."""
     gather(door, "now")

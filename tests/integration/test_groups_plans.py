@@ -12,6 +12,7 @@ from store.engine import db
 from store.gateway import due, groups
 from store.gateway.payloads import payloads
 from store.records import groups as found_groups
+from store.records import joins
 from tests.support import plans
 
 #: accesses that bring the rows of one thing, the members of some windows, or what is pending
@@ -77,7 +78,7 @@ def _join(connection: Any, key: str) -> None:
         first_at_once=False,
     )
     member = groups.Member(subject=f"disp-{key}", provider="p", action_type="t", resolved=True)
-    groups.join(connection, "default", key, lambda: window, member, flush_resolved=True)
+    joins.join(connection, "default", key, lambda: window, member, flush_resolved=True)
 
 
 def _fill_groups(number: int) -> None:

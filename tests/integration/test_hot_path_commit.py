@@ -192,3 +192,24 @@ def test_poison_after_poison_stops_no_other_change(database: str) -> None:
         assert [isinstance(one, ValueError) for one in outcomes] == [number % 5 == 0 for number in range(100)]
     assert len(rows()) == 240
     assert_whole()
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_process_killed_within_a_statement_for_many_leaves_all_or_nothing(database: str) -> None:
+    """Killed while the server waits for one row of the eight that it claims: all are claimed or none, and on record."""
+    names = [f"exec-{number}" for number in range(8)]
+    committer.together([partial(committer.accept, execution_id=name) for name in names], single=True)
+    waits = "SELECT 1 FROM pg_stat_activity WHERE application_name = :name AND wait_event_type = 'Lock'"
+    with db.engine().connect() as other, db.engine().connect() as onlooker:
+        other.exec_driver_sql("BEGIN")
+        other.execute(sa.text("UPDATE executions SET publishes = 7 WHERE id = :id"), {"id": names[5]})
+        with child("claims", *names) as process:
+            eventually(lambda: onlooker.execute(sa.text(waits), {"name": CHILD}).first(), 60, "it waits for the row")
+            process.kill()
+            assert process.stdout is not None
+            assert process.stdout.read() == "", "no caller has an answer"
+        other.exec_driver_sql("ROLLBACK")
+    settle()
+    (status,) = set(rows().values())
+    assert status in ("pending", "running")
+    assert trails() == dict.fromkeys(names, TRAILS[status])

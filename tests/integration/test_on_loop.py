@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -233,6 +234,42 @@ def test_greenlets_outlive_their_connections(database: str) -> None:
         subject = f"thing-{number}"
         assert done[subject] <= events(subject) <= done[subject] + away[subject]
     assert done.total() > 0 < away.total()
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_connection_serves_greenlets_and_threads(database: str) -> None:
+    """On the loop its greenlet alone waits; a thread uses the same one, and closes it under a greenlet that waits."""
+    from store.engine.watchers import WatchedConnection
+
+    one = WatchedConnection.connect(settings().database_url.replace("+psycopg", ""), autocommit=True)
+    answers, began = list[Any](), threading.Event()
+
+    def asks(statement: str) -> None:
+        answers.append(one.execute(statement).fetchone())
+
+    def waits() -> None:
+        began.set()
+        one.execute("SELECT pg_sleep(60)")
+
+    others: list[int] = []
+
+    def goes_on() -> None:
+        while not answers:
+            others.append(len(others))
+            waiting.sleep(0.01)
+
+    assert together([functools.partial(asks, "SELECT 1 FROM pg_sleep(0.5)"), goes_on]) == [None] * 2
+    assert len(others) > 3, "others went on"
+    asks("SELECT 2")
+    loop.call(functools.partial(asks, "SELECT 3"))
+    assert answers == [(1,), (2,), (3,)]
+    closing = threading.Thread(target=lambda: (began.wait(60), one.close()))
+    closing.start()
+    (outcome,) = together([waits])
+    closing.join(60)
+    assert isinstance(outcome, psycopg.OperationalError)
+    with pytest.raises(psycopg.OperationalError):
+        asks("SELECT 4")
 
 
 @pytest.mark.on_both

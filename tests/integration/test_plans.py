@@ -94,7 +94,7 @@ _LONG = (pytest.mark.gate, pytest.mark.timeout(1_800))
 @pytest.mark.parametrize(
     ("database", "size"),
     [
-        ("sqlite", 25_000),
+        ("sqlite", 10_000),
         pytest.param("sqlite", 200_000, marks=_LONG),
         pytest.param("postgresql", 200_000, marks=_LONG),  # of a small table it reads every row
     ],

@@ -45,11 +45,11 @@ def queued(server: RedisServer, queue: str) -> list[tuple[dict, list]]:
 
 
 def test_waiting_actions_travel_together(redis: RedisServer) -> None:
-    """Twenty actions of one queue make three messages, in their order; each says which action each is of."""
-    messages = [message(number, label=f"act-{number}") for number in range(20)]
+    """Fifty-two actions of one queue make three messages, in their order; each says which action each is of."""
+    messages = [message(number, label=f"act-{number}") for number in range(52)]
     assert canvas.publish(messages) == []
     found = queued(redis, "steps")
-    assert [len(body[0]) for _, body in found] == [8, 8, 4]
+    assert [len(body[0]) for _, body in found] == [24, 24, 4]
     assert [name for _, body in found for name in body[0]] == [one.execution_id for one in messages]
     assert [label for headers, _ in found for label in headers["lanes"]] == [one.label for one in messages]
     assert {headers["task"] for headers, _ in found} == {"tocsin.run"}

@@ -2,7 +2,8 @@
 
 ``burst WORD`` accepts, claims and finishes executions with sixteen threads until its end. ``batch WORD AT``
 gathers eight changes behind one that holds them up and then kills itself in the middle of one of them; ``AT`` names the
-row at which they meet. A line on the standard output is the answer to a caller: ``<event> <execution>``.
+row at which they meet. ``claims EXECUTION...`` claims these in one batch. A line on the standard output is the answer
+to a caller: ``<event> <execution>``.
 """
 
 import contextlib
@@ -49,17 +50,23 @@ def _unlimited_patience() -> Iterator[None]:
 
     A caller that shares no commit waits for a connection.
     """
-    waiting, kept = group_commit._here.at_once, db._database().writing
-    before, waiting._patience, kept._patience = (waiting._patience, kept._patience), -1, 60
+    kept = db._database().writing
+    groups = (group_commit._here.at_once, group_commit._here.meeting)
+    before = [each._patience for each in (*groups, kept)]
+    for each in groups:
+        each._patience = -1
+    kept._patience = 60
     try:
         yield
     finally:
-        waiting._patience, kept._patience = before
+        for each, patience in zip((*groups, kept), before, strict=True):
+            each._patience = patience
 
 
 def _waiting() -> int:
     """How many changes of this process wait for the current commit."""
-    return sum(len(changes._waiting) for changes in (group_commit._here.in_turn, group_commit._here.at_once))
+    here = group_commit._here
+    return sum(len(changes._waiting) for changes in (here.in_turn, here.at_once, here.meeting))
 
 
 def together(changes: list[Callable[[Connection], Any]], *, at: str = "", single: bool = False) -> list[Any]:
@@ -128,5 +135,10 @@ def _batch(word: str, at: str) -> None:
     together([*innocent[:4], die, *innocent[4:]], at=at)
 
 
+def _claims(*names: str) -> None:
+    for row in together([partial(claim, execution_id=name) for name in names], single=True):
+        _say("running", row.id)
+
+
 if __name__ == "__main__":
-    {"burst": _burst, "batch": _batch}[sys.argv[1]](*sys.argv[2:])
+    {"burst": _burst, "batch": _batch, "claims": _claims}[sys.argv[1]](*sys.argv[2:])

@@ -33,7 +33,7 @@ NAMES = ("web", *WORKERS)
 ALL_WORKERS = {**WORKERS, "worker2": "steps2"}
 QUEUES = ("urgent", "steps", "notifications", "bulk", "slow", "scripts", "quarantine", "control")
 FLOWER_LOGIN = ("tests", "flower-password")
-#: settings that a whole run of the tests tries out, such as "TOCSIN_STEPS_CONCURRENCY=100 TOCSIN_IN_PLACE_MS=0"
+#: settings that a whole run of the tests tries out, such as "TOCSIN_STEPS_CONCURRENCY=400 TOCSIN_IN_PLACE_MS=0"
 TRIED = dict(one.split("=", 1) for one in os.environ.get("TOCSIN_TEST_SETTINGS", "").split())  # noqa: TID251
 
 

@@ -129,5 +129,10 @@ def small(db: Connection, column: sa.Column[str]) -> sa.Label[str]:
 
     PostgreSQL knows the size of a value without reading it.
     """
-    size = sa.func.octet_length if db.dialect.name == "postgresql" else sa.func.length
+    return small_in(db.dialect.name, column)
+
+
+def small_in(dialect: str, column: sa.Column[str]) -> sa.Label[str]:
+    """The same for a statement that is prepared for a kind of database."""
+    size = sa.func.octet_length if dialect == "postgresql" else sa.func.length
     return sa.case((size(column) <= MOST_LISTED, column)).label(column.name)

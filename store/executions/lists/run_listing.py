@@ -6,6 +6,7 @@ delay. Nothing is stored for that; it is read off the steps.
 Queries for many steps leave out values that are large (``store.executions.lists.listing``): a run may have thousands.
 """
 
+import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,9 +16,9 @@ from playbooks.states import Kind, Mode, Status, WaitingFor
 from store.audit import audit
 from store.definitions.playbooks import playbook_revisions
 from store.engine.db import Connection, Row
-from store.engine.prepared import quoted
+from store.engine.prepared import Prepared, quoted, words
 from store.executions import transitions as rows
-from store.executions.lists.listing import small
+from store.executions.lists.listing import small, small_in
 from store.executions.lists.walks import Filter, Walk, created_between, is_one_of, key_of, unindexed
 from store.paging import Condition, Found, Part, cut
 
@@ -33,11 +34,11 @@ _its = _step.c.run_id == _run.c.id
 _waits = sa.exists().where(
     _its,
     _step.c.status == Status.WAITING,
-    _step.c.waiting_for.in_((WaitingFor.APPROVAL, WaitingFor.GATE, WaitingFor.DELAY)),
+    _step.c.waiting_for.in_(words((WaitingFor.APPROVAL, WaitingFor.GATE, WaitingFor.DELAY))),
 )
 _goes_on = sa.or_(
-    sa.and_(_step.c.status.in_((Status.PENDING, Status.RUNNING)), _step.c.open.is_(None)),
-    _step.c.waiting_for.in_((WaitingFor.RETRY, WaitingFor.FOLLOW)),
+    sa.and_(_step.c.status.in_(words((Status.PENDING, Status.RUNNING))), _step.c.open.is_(None)),
+    _step.c.waiting_for.in_(words((WaitingFor.RETRY, WaitingFor.FOLLOW))),
 )
 _only_waits = sa.and_(_run.c.status == Status.RUNNING, _waits, ~sa.exists().where(_its, _goes_on))
 _shown = sa.case((_only_waits, Status.PAUSED), else_=_run.c.status)
@@ -47,7 +48,10 @@ def shown_status(db: Connection, run: Row) -> str:
     """The status in which a run is shown."""
     if run.status != Status.RUNNING:
         return str(run.status)
-    return str(db.execute(sa.select(_shown).where(_run.c.id == run.id)).scalar_one())
+    return str(_shown_of.first(db, {"id_": run.id}).shown)
+
+
+_shown_of = Prepared(sa.select(_shown.label("shown")).where(_run.c.id == sa.bindparam("id_", type_=sa.Text)))
 
 
 def search(db: Connection, workspace_id: str, *, filters: Mapping[str, Any], part: Part) -> Found:
@@ -134,7 +138,12 @@ def of_run(db: Connection, run_id: str) -> list[Row]:
 
     Without its input and results.
     """
-    columns = (
+    rows, _ = _of_run.run(db, {"run_id_": run_id})
+    return rows
+
+
+_of_run = Prepared(
+    sa.select(
         _table.id,
         _table.step_id,
         _table.iteration,
@@ -146,8 +155,38 @@ def of_run(db: Connection, run_id: str) -> list[Row]:
         _table.created_at,
         _table.started_at,
         _table.completed_at,
+    ).where(_table.run_id == sa.bindparam("run_id_", type_=sa.Text))
+)
+
+
+def outcomes(db: Connection, step_row_ids: Sequence[str]) -> dict[str, Row]:
+    """Row id → output and error of the step, as ``step_results`` has them."""
+    places = min(_MOST_PLACES, 1 << max(0, len(step_row_ids) - 1).bit_length())
+    found: dict[str, Row] = {}
+    for start in range(0, len(step_row_ids), places):
+        some = step_row_ids[start : start + places]
+        wanted = [*some, *[some[-1]] * (places - len(some))]  # one statement for each power of two
+        rows, _ = _outcomes_of(db.dialect.name, places).run(
+            db, {f"id_{place}": name for place, name in enumerate(wanted)}
+        )
+        found.update({row.id: row for row in rows})
+    return found
+
+
+#: ids in one prepared query
+_MOST_PLACES = 256
+
+
+@functools.cache
+def _outcomes_of(dialect: str, places: int) -> Prepared:
+    ids = [sa.bindparam(f"id_{place}", type_=sa.Text) for place in range(places)]
+    columns = (
+        _table.id,
+        _table.error,
+        small_in(dialect, _table.output),
+        _table.output.is_not(None).label("has_output"),
     )
-    return list(db.execute(sa.select(*columns).where(_table.run_id == run_id)))
+    return Prepared(sa.select(*columns).where(_table.id.in_(ids)))
 
 
 def step_results(db: Connection, step_row_ids: Iterable[str]) -> dict[str, Row]:

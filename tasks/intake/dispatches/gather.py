@@ -10,7 +10,6 @@ from gateway.verdicts import Gathered, Group, Verdict
 from store.engine import db
 from store.engine.db import Connection
 from store.engine.prepared import OneStatement
-from store.gateway import groups
 from store.gateway.groups import Joined, Member, Window
 from store.records import joins
 from tasks.intake.dispatches import notes as dispatch_notes
@@ -33,12 +32,12 @@ def join(connection: Connection, asked: Asked, verdict: Verdict, shown: dict[str
     assert verdict.gathered is not None
     key, over, member = verdict.gathered.key, "resolved" in verdict.effect.flush_on, _member(asked, payload)
     if isinstance(connection, OneStatement):
-        joined = joins.join(connection, key, member, dispatch_notes.of(asked, verdict, Grouped.name, payload))
+        joined = joins.join_at_once(connection, key, member, dispatch_notes.of(asked, verdict, Grouped.name, payload))
         if joined is None:
             raise NoWindowError
         return _outcome(joined), joined.group_id if joined.closed else None
     new = functools.partial(_window, asked, verdict, verdict.effect, verdict.gathered)
-    joined = groups.join(connection, asked.dispatch.tenant, key, new, member, flush_resolved=over)
+    joined = joins.join(connection, asked.dispatch.tenant, key, new, member, flush_resolved=over)
     outcome = _outcome(joined)
     dispatch_notes.note(connection, asked, verdict, outcome, payload)
     return outcome, joined.group_id if joined.closed else None

@@ -175,6 +175,7 @@ def test_a_file_that_cannot_be_read_hides_no_second_fault():
     assert len(faults(providers=PROVIDERS.replace("kind: slack", "kind: slcak"))) == 1
 
 
+@pytest.mark.gate
 def test_the_number_of_rules_is_bounded():
     """100,000 rules are one clear fault."""
     rule = "- {name: r%d, condition: {field: action.id, exists: true}, action: {type: deny}}\n"
