@@ -13,7 +13,8 @@ upgrade could fail at once) and wait for it in Python, because SQLite's own wait
 other greenlet of an API process. Readers never wait for writers.
 
 On PostgreSQL a reader commits each statement by itself, and so does ``write(single=True)``, which is for blocks of
-exactly one statement: that saves the two round trips of BEGIN and COMMIT on the hot path.
+exactly one statement: that saves the two round trips of BEGIN and COMMIT. ``hot`` is the same over connections on which
+the server plans each statement once (``store.engine.set_based``).
 
 On PostgreSQL its clock is the present of all processes (``store.engine.clock``); a process that uses it learns the time
 every few seconds.
@@ -22,6 +23,7 @@ When the database cannot be reached every use raises ``config.errors.Unavailable
 transactions that wait for each other, ``change`` runs it once more.
 """
 
+import functools
 import os
 import random
 import sqlite3
@@ -37,7 +39,7 @@ from sqlalchemy import exc
 from config.errors import Unavailable
 from config.settings import settings
 from event_loop import waiting
-from store.engine import aside, clock
+from store.engine import aside, clock, set_based
 from store.engine.pool import LAST, ConnectionPool, PooledConnection
 
 #: how long a writer waits for SQLite's lock before the database counts as unavailable, seconds
@@ -73,6 +75,8 @@ _ENDED_FOR_OTHERS = ("40P01", "40001")
 #: how often the database is asked for its time, until an answer is quicker than this, ns
 _ASKS, _QUICK = 3, 2_000_000
 
+#: connections to PostgreSQL at most: of the hot path, and of all else but lists
+_HOT_AT_ONCE, _AT_ONCE = 8, 12
 
 #: how a connection to PostgreSQL is opened and watched, unless its URL says otherwise: a server that is cut off
 #: silently is given up after 15 seconds (the last is in milliseconds)
@@ -98,21 +102,26 @@ _here: "_Database | None" = None
 class _Database:
     """The connections that this process holds open.
 
-    On PostgreSQL all uses share one pool, on SQLite one of the connections writes.
+    On SQLite one of the connections writes; on PostgreSQL those of the hot path have plans of their own.
     """
 
     def __init__(self, url: str) -> None:
         self.engine = _sqlite(url) if url.startswith("sqlite") else _postgresql(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self.away = _what_away_raises(self.is_sqlite)
-        self.reading = ConnectionPool(self.engine.connect, most=20, patience=LOCK_PATIENCE if self.is_sqlite else 5)
+        most, patience = (20, LOCK_PATIENCE) if self.is_sqlite else (_AT_ONCE, 5)
+        self.reading = ConnectionPool(self.engine.connect, most=most, patience=patience)
         self.aside = ConnectionPool(self.engine.connect, most=aside.AT_ONCE, patience=ASIDE_PATIENCE)
         #: a thread that waits for SQLite's only writer of this process costs nothing; each failed try for its lock does
-        self.writing = ConnectionPool(self._writer, most=1, patience=LOCK_PATIENCE) if self.is_sqlite else self.reading
+        writer = functools.partial(self._saying, "PRAGMA busy_timeout=0")  # it waits in Python
+        self.writing = ConnectionPool(writer, most=1, patience=LOCK_PATIENCE) if self.is_sqlite else self.reading
+        planner = functools.partial(self._saying, set_based.PLAN_ONCE)
+        #: PostgreSQL: for the group commit of single statements
+        self.hot = ConnectionPool(planner, most=_HOT_AT_ONCE, patience=patience)
 
-    def _writer(self) -> Connection:
+    def _saying(self, first: str) -> Connection:
         connection = self.engine.connect()
-        raw(connection).execute("PRAGMA busy_timeout=0")  # a writer waits in Python
+        raw(connection).execute(first)
         return connection
 
     def close(self) -> None:
@@ -120,6 +129,7 @@ class _Database:
         self.reading.close()
         self.aside.close()
         self.writing.close()
+        self.hot.close()
         self.engine.dispose()
 
 
@@ -263,6 +273,12 @@ def write(*, single: bool = False) -> AbstractContextManager[Connection]:
     if here.is_sqlite:
         return _use(here, here.writing, "BEGIN IMMEDIATE")
     return _use(here, here.writing, None if single else "BEGIN")
+
+
+def hot() -> AbstractContextManager[Connection]:
+    """PostgreSQL: ``write(single=True)`` for statements that are used all the time and look rows up by their ids."""
+    here = _database()
+    return _use(here, here.hot, None)
 
 
 def change(work: Callable[[Connection], Found]) -> Found:

@@ -3,7 +3,7 @@
 In order of time: each change is run up to its statement, in a greenlet of its own; the statements are sent together and
 answered together, as one transaction (what comes before a pipeline's end happens whole or not at all); then each change
 is run to its end with its own answer.
-Where at least ``LEAST`` changes send the same statement, each for another row, they go as one
+Where at least ``set_based.LEAST`` changes send the same statement, each for another row, they go as one
 (``store.engine.set_based``): the server begins and ends one statement instead of many, and so does the driver.
 
 The rows of statements that go as one are changed in the order of their ids, those of the others too, so that two
@@ -19,9 +19,6 @@ from sqlalchemy import Dialect
 
 from store.engine import db, set_based
 from store.engine.prepared import OneStatement, Prepared
-
-#: from this number on, changes of one kind go as one statement; fewer cost less one by one
-LEAST = 4
 
 #: a change: it is called with something like a connection, and handles its own result and errors
 Run = Callable[[Any], None]
@@ -104,11 +101,11 @@ def run(changes: list[tuple[Run, str]]) -> None:
     Raises:
         RefusedError: nothing has happened. Unavailable: the database is away, and may have done it or not.
     """
-    with db.write(single=True) as connection:
+    with db.hot() as connection:
         dialect = connection.dialect
         if len(changes) == 1:
-            cursor = psycopg.RawCursor(db.raw(connection))
-            changes[0][0](OneStatement(dialect, lambda one, values: cursor.execute(*one.form(dialect, values))))
+            raw = db.raw(connection)
+            changes[0][0](OneStatement(dialect, lambda one, values: _execute(raw, *one.form(dialect, values))))
             return
         begun = [_Change(one, at, dialect) for one, at in changes]
         asking = sorted((one for one in begun if one.statement is not None), key=lambda one: (one.at, one.row))
@@ -136,7 +133,7 @@ def _gathered(asking: Sequence[_Change], dialect: Dialect) -> list[_Change | _To
         kinds.setdefault((one.at, one.statement), []).append(one)
     alone, together = list[_Change](), list[_Together]()
     for (at, statement), members in kinds.items():
-        if len(members) < LEAST or not statement.keys:
+        if len(members) < set_based.LEAST or not statement.keys:
             alone += members
             continue
         group = _Together(statement, at, dialect)
@@ -150,11 +147,14 @@ def _gathered(asking: Sequence[_Change], dialect: Dialect) -> list[_Change | _To
 def _send(raw: Any, dialect: Dialect, sent: Sequence[_Change | _Together]) -> None:
     try:
         with raw.pipeline():
-            if any(isinstance(one, _Together) for one in sent):
-                psycopg.RawCursor(raw).execute(set_based.LOOK_UP)
             for one in sent:
-                one.cursor = psycopg.RawCursor(raw).execute(*one.words(dialect))
+                one.cursor = _execute(raw, *one.words(dialect))
     except (psycopg.Error, ValueError) as error:
         if raw.closed:
             raise
         raise RefusedError from error
+
+
+def _execute(raw: Any, text: str, values: Sequence[Any]) -> Any:
+    """Send a statement; the server keeps it from its first use on."""
+    return psycopg.RawCursor(raw).execute(text, values, prepare=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from store.engine import set_based
 from store.engine.db import Connection, IntegrityError
 from store.engine.set_based import SetForm
 
@@ -93,13 +94,17 @@ class Prepared:
         return rows
 
     def many(self, db: Connection, parameters: Sequence[Mapping[str, Any]]) -> None:
-        """Execute it for each of ``parameters``, in few round trips.
+        """Execute it for each of ``parameters``, in few round trips, or as one where it has a set-based form.
 
         What it returns is dropped.
         """
-        text, order, constants = self._forms.get(db.dialect.name) or self._compile(db.dialect)
-        filled = [{**constants, **one} for one in parameters]
         try:
+            if self.keys and db.dialect.name == "postgresql" and len(parameters) >= set_based.LEAST:
+                form = self.set_form(db.dialect)
+                driver(db).execute(form.text, form.values(parameters))
+                return
+            text, order, constants = self._forms.get(db.dialect.name) or self._compile(db.dialect)
+            filled = [{**constants, **one} for one in parameters]
             driver(db).executemany(text, [[given[name] for name in order] for given in filled])
         except Exception as error:
             raise _known(db, error) from error

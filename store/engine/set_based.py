@@ -16,9 +16,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql import visitors
 
-#: has the server look each row up by its id: it plans a statement once and for all, perhaps while a table is small
-LOOK_UP = "SELECT " + ", ".join(
-    f"set_config('enable_{way}', 'off', true)" for way in ("seqscan", "hashjoin", "mergejoin", "material")
+#: from this number on, changes of one kind go as one statement; fewer cost less one by one
+LEAST = 4
+
+#: for a connection of the hot path: the server plans each statement once, at its first use and perhaps while a table is
+#: small, so it has to look each row up by its id; to plan it again takes longer than to run it
+PLAN_ONCE = "SELECT set_config('plan_cache_mode', 'force_generic_plan', false), " + ", ".join(
+    f"set_config('enable_{way}', 'off', false)" for way in ("seqscan", "hashjoin", "mergejoin", "material")
 )
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakValueDictionary
 
 from celery import Task
 
@@ -51,6 +52,10 @@ Next = Callable[[], Any]
 #: faults of the playbook itself, and what a rule refuses: a retry meets them again
 _HOPELESS = frozenset({"bad_template", "denied", "invalid_parameters", "not_possible", "provider_disabled", "sealed"})
 _IN_FAILURE = frozenset({Status.FAILED, Status.TIMEOUT})
+
+
+#: runs that have begun, of the messages that this process carries out at the moment, by id
+_under_way: WeakValueDictionary[str, Run] = WeakValueDictionary()
 
 
 class RunDriver:
@@ -264,16 +269,20 @@ class RunDriver:
         if run_id in self._runs:
             self._go_with(self._runs[run_id])
             return True
+        if (run := _under_way.get(run_id)) is not None:
+            self._go_with(run)
+            return True
         row = with_patience(functools.partial(_read, runs.read, run_id))
         if row is not None:
             self._know(row)
+            _under_way[run_id] = self.run
         return row is not None
 
     def _know(self, row: Any) -> None:
-        run = self._runs[row.id] = loaded(row)
-        self._go_with(run)
+        self._go_with(loaded(row))
 
     def _go_with(self, run: Run) -> None:
+        self._runs[run.id] = run
         if getattr(self, "run", None) is not run:
             self.run, self.context = run, RunContext(run)
 

@@ -46,6 +46,7 @@ def narrow(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
     narrowed = ConnectionPool(here.engine.connect, most=1, patience=1)
     if here.writing is here.reading:
         monkeypatch.setattr(here, "writing", narrowed)
+        monkeypatch.setattr(here, "hot", narrowed)
     monkeypatch.setattr(here, "reading", narrowed)
     forget_all()
     yield made

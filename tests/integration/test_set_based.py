@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from store import audit
-from store.engine import db, pipeline, set_based
+from store.engine import db, set_based
 from store.engine.db import Connection, IntegrityError
 from store.executions import rows, runs, steps, transitions
 from store.executions.steps import End, Moves
@@ -68,6 +68,30 @@ def test_four_of_one_kind_are_one_statement(database: str, sets: list[int]) -> N
     )
     assert sets == [8, 8, 8]
     assert [events(name) for name in NAMES] == [["accepted", "running", "completed"]] * 8
+
+
+def test_rows_that_are_added_together_are_one_statement(database: str, sets: list[int]) -> None:
+    """Eight branches that begin in one transaction are added as one, each with its audit row; three one by one."""
+    new = [rows.action({**new_execution(id=name), "due_at": 0}) for name in NAMES]
+    with db.write() as connection:
+        transitions.add(connection, new[:5], "key")
+        transitions.add(connection, new[5:], "key")
+    assert sets == [5]
+    assert [found(name).status for name in NAMES] == ["pending"] * 8
+    assert [events(name) for name in NAMES] == [["accepted"]] * 8
+
+
+def test_the_server_plans_a_statement_once(database: str) -> None:
+    """Alone and together: from its first use on a statement is kept, with a plan for whatever values come."""
+    for name in ("exec-a", "exec-b", "exec-c"):
+        accepted([name])
+        claimed([name])
+    accepted()
+    claimed()
+    with db.hot() as connection:
+        kept = connection.exec_driver_sql("SELECT generic_plans, custom_plans FROM pg_prepared_statements").all()
+    assert [plans.custom_plans for plans in kept] == [0] * 4, "two kinds, each alone and together"
+    assert sorted(plans.generic_plans for plans in kept) == [1, 1, 3, 3]
 
 
 def test_three_of_one_kind_go_one_by_one(database: str, sets: list[int]) -> None:
@@ -185,7 +209,7 @@ def test_both_ways_write_the_same(database: str, sets: list[int], monkeypatch: p
 
     written = []
     for least in (4, 99):
-        monkeypatch.setattr(pipeline, "LEAST", least)
+        monkeypatch.setattr(set_based, "LEAST", least)
         run_ids = [run_with_step(f"pexec-{least:02d}-{number}") for number in range(6)]
         if what == "a branch ends":
             written.append(_branches(run_ids[0]))
@@ -242,8 +266,7 @@ def test_the_server_looks_each_row_up(database: str) -> None:
     """However few rows the table has when the statement is planned: never by reading it whole."""
     form = transitions._audited("running", "may be claimed", ("owner",), False, "", False).set_form(db.engine().dialect)
     given = [{"id_": name, "now_": 1, "lease_": 1, "at_": 1, "actor_": "a", "event_": "e"} for name in NAMES]
-    with db.write() as connection:
-        connection.exec_driver_sql(set_based.LOOK_UP)
+    with db.hot() as connection:
         values = [str(value).replace("'", "''") for value in form.values(given)]
         text = form.text
         for place in range(len(values), 0, -1):
