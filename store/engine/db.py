@@ -76,7 +76,7 @@ _ENDED_FOR_OTHERS = ("40P01", "40001")
 _ASKS, _QUICK = 3, 2_000_000
 
 #: connections to PostgreSQL at most: of the hot path, and of all else but lists
-_HOT_AT_ONCE, _AT_ONCE = 8, 12
+_HOT_AT_ONCE, _AT_ONCE, _FEW = 8, 12, 3
 
 #: how a connection to PostgreSQL is opened and watched, unless its URL says otherwise: a server that is cut off
 #: silently is given up after 15 seconds (the last is in milliseconds)
@@ -109,15 +109,15 @@ class _Database:
         self.engine = _sqlite(url) if url.startswith("sqlite") else _postgresql(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self.away = _what_away_raises(self.is_sqlite)
-        most, patience = (20, LOCK_PATIENCE) if self.is_sqlite else (_AT_ONCE, 5)
-        self.reading = ConnectionPool(self.engine.connect, most=most, patience=patience)
+        most, few, patience = (20, 0, LOCK_PATIENCE) if self.is_sqlite else (_AT_ONCE, _FEW, 5)
+        self.reading = ConnectionPool(self.engine.connect, most=most, few=few, patience=patience)
         self.aside = ConnectionPool(self.engine.connect, most=aside.AT_ONCE, patience=ASIDE_PATIENCE)
         #: a thread that waits for SQLite's only writer of this process costs nothing; each failed try for its lock does
         writer = functools.partial(self._saying, "PRAGMA busy_timeout=0")  # it waits in Python
         self.writing = ConnectionPool(writer, most=1, patience=LOCK_PATIENCE) if self.is_sqlite else self.reading
         planner = functools.partial(self._saying, set_based.PLAN_ONCE)
         #: PostgreSQL: for the group commit of single statements
-        self.hot = ConnectionPool(planner, most=_HOT_AT_ONCE, patience=patience)
+        self.hot = ConnectionPool(planner, most=_HOT_AT_ONCE, few=few, patience=patience)
 
     def _saying(self, first: str) -> Connection:
         connection = self.engine.connect()
