@@ -1,12 +1,14 @@
 """How a worker takes up the messages of a run, inside the test's own process."""
 
+import gc
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from store.engine import db
+from store.executions import runs, transitions
 from store.executions import steps as step_rows
-from store.executions import transitions
 from tasks.entrypoints import runs as steps
 from tasks.intake import run_start
 from tasks.messages import publisher
@@ -67,6 +69,33 @@ def see_through(run_id: str) -> int:
 def decide(step_id: str, **more: Any) -> dict[str, Any]:
     """A step that takes no time."""
     return {"id": step_id, "type": "condition", "expression": "go", **more}
+
+
+def test_messages_of_one_run_that_are_under_way_together_read_it_once(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two drivers of branches share the run; once both have ended nothing of it is kept, its secrets neither."""
+    read: list[str] = []
+    real = runs.read
+    monkeypatch.setattr(runs, "read", lambda connection, run_id: (read.append(run_id), real(connection, run_id))[1])
+    run_id = start(door, decide("first"), go=True)
+
+    def under_way() -> driver.RunDriver:
+        made = driver.RunDriver(SimpleNamespace(request=SimpleNamespace(id="m", chain=None)), simulate=_never)
+        assert made._find_run(run_id)
+        return made
+
+    two = [under_way(), under_way()]
+    assert two[0].run is two[1].run
+    assert read == [run_id]
+    two.clear()
+    gc.collect()
+    under_way()
+    assert read == [run_id] * 2
+
+
+def _never(*_: Any) -> bool:
+    raise AssertionError("it is no dry run")
 
 
 def test_a_run_of_decisions_ends_with_the_message_that_begins_it(door: Door) -> None:
