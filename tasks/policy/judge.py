@@ -53,7 +53,8 @@ def judge(key: Key, facts: Callable[[], Facts]) -> Decision | None:
     if not found and in_force.silences.candidates(*key) is None:
         return None
     seen = facts()
-    verdict = decide(found, seen, _TRAIL, in_force.calendars, meaning=HERE) if found else ALLOWED
+    rules = in_force.asked(seen) if found else found
+    verdict = decide(rules, seen, _TRAIL, in_force.calendars, meaning=HERE) if rules else ALLOWED
     if in_force.silences.by_id and verdict.kind not in _STAYING and not isinstance(verdict.effect, Muted):
         verdict = _quieted(in_force.silences, seen, verdict)
     return None if verdict == ALLOWED else Decision(seen, verdict)

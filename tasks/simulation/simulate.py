@@ -23,13 +23,14 @@ from gateway.simulation.arrivals import Arrival
 from gateway.simulation.past import Recorded
 from gateway.simulation.player import Player
 from gateway.simulation.tally import Tally
-from store.engine.db import Connection, Row
+from store.engine.db import Connection
 from store.paging import Found, Part
 from store.records import listing, simulated
 from tasks.definitions import revisions
 from tasks.offload import pool
 from tasks.policy import meaning
 from tasks.simulation import reading, trials
+from tasks.simulation.reading import Row
 from tasks.simulation.trials import Trial
 
 #: for how long one request simulates, seconds
@@ -119,6 +120,7 @@ class _Simulation:
         far = [past.reach(rule.form["condition"]) for rule in trial.ruleset.in_force]
         #: how far back conditions look, ms; None: they ask for nothing that is recorded
         self._reach = max((one * 1000 for one in far if one is not None), default=None)
+        self._remembers = self._reach is not None
         # what conditions ask for may be in any namespace
         named = self._reach is None and asked.namespace is not None
         self._filters = {"namespace": asked.namespace} if named else {}
@@ -141,6 +143,7 @@ class _Simulation:
                 played_from=asked.since if has_past else None,
                 known_from=known_from if not self._is_blind else _NEVER,
                 meaning=meaning.Meanings() if meaning.is_local() else None,
+                is_asked=self._remembers,
             )
         )
         mine, beside = list[Row](), list[Row]()
@@ -155,7 +158,7 @@ class _Simulation:
             has_past=has_past,
             ended_at=max((reading.came_at(row) for row in rows), default=asked.since) if goes_on else None,
         )
-        for row in (*history, *beside):
+        for row in (*history, *beside) if self._remembers else ():
             self.player.past.note(_recorded(row))
         self._play(mine)
         self.result.taken_over = self.player.taken_over
@@ -201,25 +204,27 @@ class _Simulation:
                     self._pause(began)
 
     def _arrivals(self, some: Sequence[Row]) -> dict[int, Row]:
-        """The whole records of brief ones, by id, with the definitions of their actions at hand."""
-        found = {row.id: row for row in self._read(simulated.whole, [row.id for row in some])}
-        for row in list(found.values()):
-            if (row.has_input and row.input is None) or (row.has_body and row.body is None):
-                [found[row.id]] = self._read(simulated.large, row.id)
-            if row.origin == "trigger" and row.revision_id is not None:
-                with suppress(NotFound):
-                    self._definitions[row.revision_id] = dict(revisions.action(row.revision_id).definition)
+        """What these records carried, by id, with the definitions of their actions at hand."""
+        found = {row.id: row for row in self._read(simulated.carried, [row.id for row in some])}
+        for what in list(found.values()):
+            if (what.has_input and what.input is None) or (what.has_body and what.body is None):
+                [found[what.id]] = self._read(simulated.large, what.id)
+        triggered = {found[row.id].revision_id for row in some if row.origin == "trigger" and row.id in found}
+        for revision_id in triggered - self._definitions.keys() - {None}:
+            with suppress(NotFound):
+                self._definitions[revision_id] = dict(revisions.action(revision_id).definition)
         return found
 
-    def _turn(self, some: Sequence[Row], whole: Mapping[int, Row], place: int) -> int:
+    def _turn(self, some: Sequence[Row], carried: Mapping[int, Row], place: int) -> int:
         """Decide for a moment; the place of what is next."""
-        until = time.monotonic() + _TURN
-        while place < len(some) and time.monotonic() < until:
-            row = whole.get(some[place].id)
-            made = reading.arrival(row, self._definitions) if row is not None else reading.GONE
+        until, clock = time.monotonic() + _TURN, time.monotonic
+        while place < len(some) and clock() < until:
+            row = some[place]
+            what = carried.get(row.id)
+            made = reading.arrival(row, what, self._definitions) if what is not None else reading.GONE
             if isinstance(made, str):
-                self.player.past.note(_recorded(some[place]))
-                self.result.tally.give_up(made, str(some[place].id))
+                self.player.past.note(_recorded(row))
+                self.result.tally.give_up(made, str(row.id))
             else:
                 self._decide(made)
             place += 1
@@ -231,9 +236,13 @@ class _Simulation:
             self.result.tally.give_up(MEANING_UNKNOWN if self.player.by_meaning else UNKNOWN, str(made.id))
             return
         self.result.tally.add(made, became, matched)
-        counts = self.result.seen.setdefault(made.facts.key[1:], [0, 0])
+        key = made.facts[1:5]
+        counts = self.result.seen.get(key)
+        if counts is None:
+            counts = self.result.seen[key] = [0, 0]
         counts[0] += 1
-        counts[1] += bool(matched)
+        if matched:
+            counts[1] += 1
 
 
 def _page(
