@@ -77,7 +77,10 @@ def ask(ruleset: Ruleset) -> Callable[[], object]:
 
     def call() -> object:
         found = ruleset.candidates(*KEY)
-        return decide(found, facts()) if found else None
+        if not found:
+            return None
+        seen = facts()
+        return decide(ruleset.asked(seen), seen)
 
     return call
 
