@@ -65,15 +65,15 @@ class Ruleset:
         self._shared: dict[tuple[Rule, ...], tuple[Rule, ...]] = {}
         self._held = 0
 
-    def asked(self, facts: Facts) -> tuple[Rule, ...]:
-        """The candidates for these facts, without those that the texts in them rule out."""
+    def asked(self, key: Key, facts: Facts) -> tuple[Rule, ...]:
+        """The candidates for a key, without those that the texts in its facts rule out."""
         if not self._fields:
-            return self.candidates(*facts[:5])
+            return self.candidates(*key)
         found = []
         for read, texts in self._fields:
             value = read(facts)
             found.append(value if isinstance(value, str) and value in texts else None)
-        return self._narrowed(facts[:5], *found)
+        return self._narrowed(key, *found)
 
     def _narrow(self, key: Key, *found: str | None) -> tuple[Rule, ...]:
         """The candidates that want what was found, field by field, or nothing in particular."""

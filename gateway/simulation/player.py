@@ -121,7 +121,7 @@ class Player:
         self._matched.clear()
         self.past.begin(facts.at)
         self._meanings.doubt = False
-        rules = self._ruleset.asked(facts)
+        rules = self._ruleset.asked(facts.key, facts)
         note = self._matched.append
         verdict = decide(rules, facts, self.past, self._calendars, note, self._meanings) if rules else ALLOWED
         if self.past.doubt or self._meanings.doubt:

@@ -53,7 +53,7 @@ def judge(key: Key, facts: Callable[[], Facts]) -> Decision | None:
     if not found and in_force.silences.candidates(*key) is None:
         return None
     seen = facts()
-    rules = in_force.asked(seen) if found else found
+    rules = in_force.asked(key, seen) if found else found
     verdict = decide(rules, seen, _TRAIL, in_force.calendars, meaning=HERE) if rules else ALLOWED
     if in_force.silences.by_id and verdict.kind not in _STAYING and not isinstance(verdict.effect, Muted):
         verdict = _quieted(in_force.silences, seen, verdict)

@@ -73,6 +73,18 @@ def _read(text: str) -> Any:
     return value if end == len(text) else json.loads(text)
 
 
+def _object(text: str) -> Json:
+    """What was carried, which is always an object.
+
+    Raises:
+        TypeError: it has been replaced by something else.
+    """
+    value: Json = _read(text)
+    if value.__class__ is not dict:
+        raise TypeError
+    return value
+
+
 def came_at(row: Row) -> int:
     """When it was accepted, ms."""
     began: Any = row.began_at
@@ -87,7 +99,7 @@ def _of_trigger(row: Row, carried: Row, gate: _Parts, definitions: Mapping[str, 
     definition = definitions.get(carried.revision_id)
     if definition is None:
         return DEFINITION
-    values = _read(carried.input)
+    values = _object(carried.input)
     attempted = Attempted(row.workspace_id, came_at(row), values, carried.target, carried.caller, row.subject)
     return facts.of_trigger(definition, carried.action_id, attempted)
 
@@ -96,7 +108,7 @@ def _of_dispatch(row: Row, carried: Row) -> Facts | str:
     if carried.kind == Kind.DISPATCH:
         if carried.input is None:
             return GONE
-        members: Json = _read(carried.input)
+        members: Json = _object(carried.input)
         members["tenant"] = row.workspace_id
         return facts.of_dispatch(members, at=came_at(row), caller=carried.caller, execution_id=row.subject)
     if carried.body is None or carried.members is None:
@@ -111,7 +123,7 @@ def _of_dispatch(row: Row, carried: Row) -> Facts | str:
         row.provider,
         row.action_type,
         came_at(row),
-        _read(carried.body),
+        _object(carried.body),
         dict(kept.get("labels") or _NOTHING),
         carried.given_id or row.subject,
         kept.get("status"),

@@ -111,6 +111,38 @@ def _alone() -> Iterator[None]:
         _under_way.release()
 
 
+class _Found:
+    """The records of a period, page by page, so that others have their turn while they are put in order."""
+
+    def __init__(self) -> None:
+        self._mine: list[tuple[int, str, int, Row]] = []
+        #: what is not decided again, and how many of all are no dispatches or triggers
+        self.beside: list[Row] = []
+        self.others = 0
+        self.number = 0
+        #: when the last one came
+        self.last: int | None = None
+
+    def take(self, page: Sequence[Row], namespace: str | None) -> None:
+        """Take some more; of a named namespace, only what came there is decided again."""
+        for row in page:
+            came = reading.came_at(row)
+            if self.last is None or came > self.last:
+                self.last = came
+            is_other = row.origin not in reading.ORIGINS
+            self.others += is_other
+            if is_other or namespace not in (None, row.namespace):
+                self.beside.append(row)
+            else:  # of one millisecond the ids of a process grow
+                self._mine.append((came, row.subject.partition("-")[2], row.id, row))
+        self.number += len(page)
+
+    def in_order(self) -> list[Row]:
+        """What is decided again, in the order in which it came."""
+        self._mine.sort()
+        return [one[3] for one in self._mine]
+
+
 class _Simulation:
     """One simulation under way."""
 
@@ -126,14 +158,18 @@ class _Simulation:
         self._filters = {"namespace": asked.namespace} if named else {}
         #: whether the caller may not see all that conditions ask for
         self._is_blind = False
+        #: whether more was recorded than what was found last
+        self._goes_on = False
         self._definitions: dict[str, Json] = {}
 
     def run(self, held: InForce) -> Simulated:
         """What the trial would have decided, with the calendars and state machines in force."""
         asked = self._asked
-        has_past = bool(self._rows({"until": asked.since}, 1, listing.newest)[0])
+        has_past = any(self._pages({"until": asked.since}, 1, listing.newest))
         history, known_from = self._history() if has_past else ([], None)
-        rows, goes_on = self._rows({"since": asked.since, "until": asked.until}, asked.limit, listing.oldest)
+        found = _Found()
+        for page in self._pages({"since": asked.since, "until": asked.until}, asked.limit, listing.oldest):
+            found.take(page, asked.namespace)
         self.player = Player(
             player.Trial(
                 ruleset=self._trial.ruleset,
@@ -146,27 +182,29 @@ class _Simulation:
                 is_asked=self._remembers,
             )
         )
-        mine, beside = list[Row](), list[Row]()
-        for row in rows:
-            (mine if self._is_mine(row) else beside).append(row)
-        mine.sort(key=_order)
         self.result = Simulated(
             generation=held.loaded,
             trial=self._trial,
-            records=len(rows),
-            others=sum(row.origin not in reading.ORIGINS for row in rows),
+            records=found.number,
+            others=found.others,
             has_past=has_past,
-            ended_at=max((reading.came_at(row) for row in rows), default=asked.since) if goes_on else None,
+            ended_at=(asked.since if found.last is None else found.last) if self._goes_on else None,
         )
-        for row in (*history, *beside) if self._remembers else ():
-            self.player.past.note(_recorded(row))
-        self._play(mine)
+        if self._remembers:
+            self._note(history)
+            self._note(found.beside)
+        self._play(found.in_order())
         self.result.taken_over = self.player.taken_over
         return self.result
 
-    def _is_mine(self, row: Row) -> bool:
-        named = self._asked.namespace
-        return row.origin in reading.ORIGINS and named in (None, row.namespace)
+    def _note(self, rows: Sequence[Row]) -> None:
+        """Note what is not decided here and what conditions may ask for."""
+        began = time.monotonic()
+        for row in rows:
+            self.player.past.note(_recorded(row))
+            if time.monotonic() - began > _TURN:
+                self._pause(began)
+                began = time.monotonic()
 
     def _history(self) -> tuple[list[Row], int]:
         """What was recorded before the period, as far as conditions look back; and since when all of that is known."""
@@ -174,20 +212,22 @@ class _Simulation:
         if not self._reach:
             return [], asked.since
         since = asked.since - self._reach
-        rows, goes_on = self._rows({"since": since, "until": asked.since}, asked.limit, listing.newest)
-        return rows, (min((row.at for row in rows), default=asked.since) + 1 if goes_on else since)
+        pages = self._pages({"since": since, "until": asked.since}, asked.limit, listing.newest)
+        rows = [row for page in pages for row in page]
+        return rows, (min((row.at for row in rows), default=asked.since) + 1 if self._goes_on else since)
 
-    def _rows(self, period: Mapping[str, int], limit: int, search: Search) -> tuple[list[Row], bool]:
-        """Records of a period, what conditions may ask of them; whether there are more."""
-        rows, after = list[Row](), None
-        while len(rows) < limit and time.monotonic() < self._give_up:
-            part = Part(min(_FOUND, limit - len(rows)), after=after, counted=False)
+    def _pages(self, period: Mapping[str, int], limit: int, search: Search) -> Iterator[list[Row]]:
+        """Records of a period, what conditions may ask of them; then ``_goes_on`` says whether there are more."""
+        number, after, self._goes_on = 0, None, True
+        while number < limit and time.monotonic() < self._give_up:
+            part = Part(min(_FOUND, limit - number), after=after, counted=False)
             asked = (self._asked.grants, self._asked.tenant, {**self._filters, **period}, part, search)
             some, after, self._is_blind = self._read(_page, *asked)
-            rows += some
+            number += len(some)
+            self._goes_on = after is not None
+            yield some
             if after is None:
-                return rows, False
-        return rows, True
+                return
 
     def _play(self, mine: Sequence[Row]) -> None:
         """Decide about what came, in its order."""
@@ -258,11 +298,6 @@ def _page(
     found = search(connection, within, filters, part)
     rows = simulated.brief(connection, [key.id for key in found.rows]) if found.rows else []
     return rows, found.goes_on_after, bool(within.covered)
-
-
-def _order(row: Row) -> tuple[int, str, int]:
-    """When something came; of one millisecond the ids of a process grow."""
-    return reading.came_at(row), row.subject.partition("-")[2], row.id
 
 
 def _recorded(row: Row) -> Recorded:

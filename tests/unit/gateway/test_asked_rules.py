@@ -21,9 +21,14 @@ def of_hosts(*hosts):
     ]
 
 
+def found(rules, seen):
+    """The rules that are asked."""
+    return rules.asked(seen.key, seen)
+
+
 def asked(rules, **given):
     """The rules that are asked about facts."""
-    return [rule.name for rule in rules.asked(facts(**given))]
+    return [rule.name for rule in found(rules, facts(**given))]
 
 
 def test_those_that_want_another_text_are_left_out():
@@ -64,9 +69,9 @@ def test_a_changed_payload_is_what_later_rules_see():
         for team in "wxyz"
     ]
     rules = ruleset(modify, *of_hosts("a", "b", "c", "d"), *labels)
-    seen = {"payload": {"host": "a"}, "metadata": {"team": "x"}}
-    assert asked(rules, **seen) == ["modify", "of-a", "of-b", "of-c", "of-d", "label-x"]
-    assert decide(rules.asked(facts(**seen)), facts(**seen)).rule == "of-b"
+    seen = facts(payload={"host": "a"}, metadata={"team": "x"})
+    assert [rule.name for rule in found(rules, seen)] == ["modify", "of-a", "of-b", "of-c", "of-d", "label-x"]
+    assert decide(found(rules, seen), seen).rule == "of-b"
 
 
 def test_what_is_asked_is_remembered_within_bounds():

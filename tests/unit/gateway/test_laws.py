@@ -28,7 +28,7 @@ def test_those_that_are_asked_decide_as_all_rules_do(written, facts, recorded):
     """Leaving out the rules that want another text changes no verdict, however few want one in the same field."""
     with mock.patch.object(rulesets, "LEAST", 1):
         ruleset = made.ruleset(*written)
-    asked, candidates = ruleset.asked(facts), ruleset.candidates(*facts.key)
+    asked, candidates = ruleset.asked(facts.key, facts), ruleset.candidates(*facts.key)
     assert set(asked) <= set(candidates)
     assert decide(asked, facts, recorded) == decide(candidates, facts, recorded)
 
