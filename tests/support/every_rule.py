@@ -275,15 +275,35 @@ class Load:
                     harmed.set()
                 for future in (pacing, *sent):
                     future.result()
+            self._pause_recurring()
             eventually(lambda: not self._open(), 120, "everything ends, and is decided", every=0.25)
         finally:
             self._over.set()
             decider.join()
 
     def _open(self) -> list[dict[str, Any]]:
+        """What goes on: times and windows to come first, because executions come of them.
+
+        A window whose process died with it is due again after its lease.
+        """
+        queries = (
+            f"SELECT id, fire_at FROM recurring WHERE fire_at <= {int(time.time() * 1000)}",
+            "SELECT id, state FROM event_groups WHERE due_at IS NOT NULL",
+            "SELECT id, state FROM events WHERE timeout_at IS NOT NULL",
+            "SELECT id, status FROM executions WHERE completed_at IS NULL",
+        )
         with suppress(sa.exc.OperationalError):
-            return self._stack.rows("SELECT id, status, waiting_for FROM executions WHERE completed_at IS NULL LIMIT 5")
+            return [row for query in queries for row in self._stack.rows(f"{query} LIMIT 5")]
         return [{}]
+
+    def _pause_recurring(self) -> None:
+        """Fire what is due, and nothing from then on."""
+        due = "SELECT id FROM recurring WHERE fire_at <= :now"
+        eventually(
+            lambda: not self._stack.rows(due, now=int(time.time() * 1000)), 60, "all times have come", every=0.25
+        )
+        for recurring_id in self.recurring:
+            _again(lambda one=recurring_id: self._stack.api.http.post(f"/v1/recurring/{one}/pause"), (200, 409))
 
     def _decide(self) -> None:
         """Decide by requests what triggers and steps wait for, until the end."""
