@@ -6,7 +6,8 @@ in that greenlet, and what blocks of it in a thread: publishing the next link of
 rejecting a message. So an execution that waits for a slow target holds some kilobytes and no thread.
 
 There are some more places than slots (``tasks.fairness.slots``), for messages that wait for one: they can still be
-requeued. A batch counts for as many as it may take slots. What is left waits on its queue, where others overtake it.
+requeued. A batch counts for as many as it may take slots, and for no more than it has members left: one that hangs
+holds its own place. What is left waits on its queue, where others overtake it.
 """
 
 import functools
@@ -21,7 +22,7 @@ from celery.concurrency.base import BasePool, apply_target
 
 from config import logs
 from event_loop import loop
-from tasks.fairness.slots import SHARE
+from tasks.fairness.slots import SHARE, tell_left
 from tasks.messages.current import off_loop
 
 log = logs.logger(__name__)
@@ -81,13 +82,14 @@ class TaskPool(BasePool):  # type: ignore[misc]
         size = min(len(args[2]["args"]) or 1, self._most)
         ended = functools.partial(_tell, callback)
         message = _Message(size, accept_callback, functools.partial(apply_target, target, args, kwargs, ended))
+        here = loop.of_process()  # it may have to begin, which may fail: before the message is acknowledged
         with self._ended:
             if self._free <= 0:
                 self._waiting.append(message)
                 return
             self._enter(message)
         if message.accept():
-            loop.of_process().spawn(functools.partial(self._carry_out, message))
+            here.spawn(functools.partial(self._carry_out, message))
         else:
             self._leave(message)
 
@@ -99,9 +101,16 @@ class TaskPool(BasePool):  # type: ignore[misc]
         try:
             if not self._ready:
                 self._make_ready()
+            tell_left.set(functools.partial(self._shrink, message))
             message.carry_out()
         finally:
             self._leave(message)
+
+    def _shrink(self, message: _Message, left: int) -> None:
+        """Have a batch count for no more places than it has members left."""
+        if left < message.size:
+            more, message.size = message.size - left, left
+            self._make_room(more)
 
     def _make_ready(self) -> None:
         """Have Celery's own part of a task block no other; the loop's thread has a backend of its own."""
@@ -110,24 +119,32 @@ class TaskPool(BasePool):  # type: ignore[misc]
             setattr(part, name, functools.partial(off_loop, getattr(part, name)))
 
     def _leave(self, message: _Message) -> None:
+        with self._ended:
+            self._under_way -= 1
+            self._ended.notify_all()
+        self._make_room(message.size)
+
+    def _make_room(self, places: int) -> None:
         """Give places to the messages that have waited longest."""
         begin = []
         with self._ended:
-            self._free += message.size
-            self._under_way -= 1
+            self._free += places
             while self._waiting and self._free > 0:
                 begin.append(self._waiting.popleft())
                 self._enter(begin[-1])
-            self._ended.notify_all()
         for following in begin:
             loop.of_process().spawn(functools.partial(self._begin_later, following))
 
     def _begin_later(self, message: _Message) -> None:
         """Begin a message that has waited; on the loop, so it is acknowledged in a thread."""
-        if loop.offload(message.accept):
+        accepted = False
+        try:
+            accepted = loop.offload(message.accept)
+        finally:  # there may be no thread to be had
+            if not accepted:
+                self._leave(message)
+        if accepted:
             self._carry_out(message)
-        else:
-            self._leave(message)
 
 
 def _tell(callback: Callable[..., None], outcome: Any) -> None:

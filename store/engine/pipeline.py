@@ -150,11 +150,29 @@ def _gathered(asking: Sequence[_Change], dialect: Dialect) -> list[_Change | _To
 def _send(raw: Any, dialect: Dialect, sent: Sequence[_Change | _Together]) -> None:
     try:
         with raw.pipeline():
-            if any(isinstance(one, _Together) for one in sent):
-                psycopg.RawCursor(raw).execute(set_based.LOOK_UP)
-            for one in sent:
-                one.cursor = psycopg.RawCursor(raw).execute(*one.words(dialect))
-    except (psycopg.Error, ValueError) as error:
+            try:
+                _write(raw, dialect, sent)
+            except Exception:  # the driver refuses a value: the end of a pipeline commits what was sent before it
+                psycopg.RawCursor(raw).execute("ROLLBACK")
+                raise
+    except Exception as error:
         if raw.closed:
             raise
+        _forget_prepared(raw)
         raise RefusedError from error
+
+
+def _write(raw: Any, dialect: Dialect, sent: Sequence[_Change | _Together]) -> None:
+    if any(isinstance(one, _Together) for one in sent):
+        psycopg.RawCursor(raw).execute(set_based.LOOK_UP)
+    for one in sent:
+        one.cursor = psycopg.RawCursor(raw).execute(*one.words(dialect))
+
+
+def _forget_prepared(raw: Any) -> None:
+    """Let the driver forget what it has prepared, as it does after a rollback.
+
+    It takes one for prepared that it sent behind a refused one, which the server has skipped.
+    """
+    raw.execute("BEGIN")
+    raw.rollback()
