@@ -7,7 +7,8 @@ rejecting a message. So an execution that waits for a slow target holds some kil
 
 There are some more places than slots (``tasks.fairness.slots``), for messages that wait for one: they can still be
 requeued. A batch counts for as many as it may take slots, and for no more than it has members left: one that hangs
-holds its own place. What is left waits on its queue, where others overtake it.
+holds its own place. The last places are for what comes alone, so that it does not wait for batches to end. What is left
+waits on its queue, where others overtake it.
 """
 
 import functools
@@ -68,6 +69,9 @@ class TaskPool(BasePool):  # type: ignore[misc]
             self._waiting.clear()
             self._ended.wait_for(lambda: not self._under_way)
 
+    def terminate_job(self, _pid: int, _signal: str | None = None) -> None:
+        """Leave a message of a worker that quits to its lease: no greenlet can be killed from outside."""
+
     def on_apply(
         self,
         target: Callable[..., Any],
@@ -84,7 +88,7 @@ class TaskPool(BasePool):  # type: ignore[misc]
         message = _Message(size, accept_callback, functools.partial(apply_target, target, args, kwargs, ended))
         here = loop.of_process()  # it may have to begin, which may fail: before the message is acknowledged
         with self._ended:
-            if self._free <= 0:
+            if not self._fits(message):
                 self._waiting.append(message)
                 return
             self._enter(message)
@@ -92,6 +96,10 @@ class TaskPool(BasePool):  # type: ignore[misc]
             here.spawn(functools.partial(self._carry_out, message))
         else:
             self._leave(message)
+
+    def _fits(self, message: _Message) -> bool:
+        """Whether there is a place; the last ones are for what comes alone."""
+        return self._free > (self._most if message.size > 1 else 0)
 
     def _enter(self, message: _Message) -> None:
         self._free -= message.size
@@ -129,9 +137,10 @@ class TaskPool(BasePool):  # type: ignore[misc]
         begin = []
         with self._ended:
             self._free += places
-            while self._waiting and self._free > 0:
-                begin.append(self._waiting.popleft())
-                self._enter(begin[-1])
+            while following := next(filter(self._fits, self._waiting), None):
+                self._waiting.remove(following)
+                self._enter(following)
+                begin.append(following)
         for following in begin:
             loop.of_process().spawn(functools.partial(self._begin_later, following))
 

@@ -102,13 +102,25 @@ def test_what_has_no_place_is_not_acknowledged() -> None:
 
 
 def test_a_batch_takes_the_places_of_its_slots() -> None:
-    """A batch of 24 counts for a quarter of 16 slots: five are under way, however many have come."""
+    """A batch of 24 counts for a quarter of 16 slots: four are under way, however many have come."""
     with pool_of(16) as sent:
         for number in range(7):
             sent.send(number, size=24)
-        assert sent.accepted == [0, 1, 2, 3, 4]
+        assert sent.accepted == [0, 1, 2, 3]
         sent.release(0)
-        eventually(lambda: len(sent.accepted) == 6, 20, "another has begun")
+        eventually(lambda: len(sent.accepted) == 5, 20, "another has begun")
+
+
+def test_what_comes_alone_waits_for_no_batch() -> None:
+    """Batches wait for each other; a single message that comes behind them has one of the last places."""
+    with pool_of(16) as sent:
+        for number in range(6):
+            sent.send(number, size=24)
+        sent.send(6)
+        assert sent.accepted == [0, 1, 2, 3, 6]
+        sent.release(6)
+        eventually(lambda: sent.ended == [6], 20, "it has ended")
+        assert sent.accepted == [0, 1, 2, 3, 6]
 
 
 def test_a_message_that_is_not_acknowledged_does_not_begin() -> None:
