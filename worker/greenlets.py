@@ -55,8 +55,8 @@ class TaskPool(BasePool):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._most = max(1, self.limit // SHARE)
-        self._free = self.limit + self._most
+        self._most: int = max(1, self.limit // SHARE)
+        self._free: int = self.limit + self._most
         self._waiting: deque[_Message] = deque()
         self._under_way = 0
         self._ready = False
