@@ -64,6 +64,8 @@ class InForce:
         self.calendars: dict[str, Calendar] = named(generation.time_intervals)
         #: the rules that may concern executions with this origin, namespace, tenant, provider and action type
         self.candidates = self.ruleset.candidates
+        #: those of them that the texts in the facts do not rule out
+        self.asked = self.ruleset.asked
 
     def with_calendars(self, made: Mapping[str, Mapping[str, Any]]) -> "InForce":
         """The same, with calendars that requests have made, in their stored form; those of files come first."""

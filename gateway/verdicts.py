@@ -6,7 +6,7 @@ execution, because only there it is exact.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from config.types import Json
 
@@ -205,8 +205,7 @@ STOPPING: frozenset[str] = frozenset({Deny.kind, Suppress.kind})
 CONTINUING: frozenset[str] = frozenset({Modify.kind, Deduplicate.kind, Throttle.kind})
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """Something to remember exactly: a deduplication or a throttle.
 
     ``key`` names what is counted or kept within the tenant; ``value`` is what a throttle with ``distinct`` counts.
@@ -265,8 +264,7 @@ class Problem:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The decision about one execution.
 
     ``effect`` is what applies once all ``checks`` let it through, in their order; a check that is the effect itself is

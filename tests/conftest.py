@@ -23,7 +23,7 @@ from hypothesis import settings as hypothesis_settings
 _patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 # what one runs is short and says the same each time; ``make fuzz`` and the gate look for more, elsewhere each time
 hypothesis_settings.register_profile("fuzz", max_examples=2000, **_patient)
-hypothesis_settings.register_profile("search", max_examples=150, print_blob=True, **_patient)
+hypothesis_settings.register_profile("search", max_examples=100, print_blob=True, **_patient)
 hypothesis_settings.register_profile("same", max_examples=12, derandomize=True, database=None, **_patient)
 hypothesis_settings.load_profile("same")
 #: in memory where there is room: what these tests break are processes, never the disk

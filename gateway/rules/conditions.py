@@ -13,7 +13,7 @@ tree that gets here is free of faults (``gateway.rules.condition_checks``).
 import contextlib
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Any
@@ -58,7 +58,8 @@ class Condition:
     """A compiled condition.
 
     ``known`` None means that the key alone never decides; ``certain`` that ``test`` never gives None. ``path`` is the
-    field of a field check, or of the text that is compared by meaning; ``compare`` tells of that comparison.
+    field of a field check, or of the text that is compared by meaning; ``compare`` tells of that comparison. ``texts``
+    are those of which a field outside the key must be one, where nothing else meets the condition.
     """
 
     kind: str
@@ -71,6 +72,15 @@ class Condition:
     path: fields.Path | None = None
     read: fields.Reader | None = None
     compare: Callable[[Facts, Evaluation], Json] | None = None
+    texts: frozenset[str] | None = None
+
+    @property
+    def needed(self) -> Iterator["Condition"]:
+        """Parts in memory that must hold for it to hold, and that are asked before any other."""
+        yield self
+        for part in self.parts if self.kind == "all" else ():
+            if part.cost == _MEMORY:
+                yield from part.needed
 
 
 def compiled(tree: Mapping[str, Any], zone: tzinfo, rule: str) -> Condition:
@@ -235,7 +245,14 @@ def _comparison(path: fields.Path, operator: str, wanted: Any, zone: tzinfo) -> 
     known = _of_key(test) if fields.in_key(path) else None
     shown = MASK if fields.is_secret(path) else json.dumps(wanted, ensure_ascii=False)
     text = _cut(f"{fields.spelled(path)} {operator} {shown}")
-    return Condition("field", text, test, known, path=path, read=read)
+    texts = _texts(operator, wanted) if known is None and path[0] == "action" else None
+    return Condition("field", text, test, known, path=path, read=read, texts=texts)
+
+
+def _texts(operator: str, wanted: Any) -> frozenset[str] | None:
+    """The texts that alone meet a check; None where there are others, or values that are none."""
+    values = [wanted] if operator == "eq" else wanted if operator == "in_list" else ()
+    return frozenset(values) if values and all(isinstance(value, str) for value in values) else None
 
 
 def _of_key(test: Any) -> Known:

@@ -1,7 +1,6 @@
 """A compiled rule: when it applies, what it asks for, and the keys of what it remembers."""
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -12,11 +11,9 @@ from config.types import Json
 from gateway import grants
 from gateway.calendars.calendar import Calendar
 from gateway.facts import Facts, Key
-from gateway.rules import conditions, effects, fields, group_checks, written
+from gateway.rules import conditions, effects, fields, fingerprints, group_checks, written
 from gateway.rules.conditions import Condition, Test
 from gateway.verdicts import Check, Deduplicate, Effect, Gathered, Group, Throttle
-
-_canonical = json.JSONEncoder(sort_keys=True).encode
 
 Values = Callable[[Facts], list[Any]]
 Calendars = Mapping[str, Calendar]
@@ -177,4 +174,4 @@ def _group(rule: str, effect: Group) -> Callable[[Facts], Gathered]:
 
 def _digest(*values: Any) -> str:
     """A key of bounded length; equal for equal JSON values, whatever the order of members."""
-    return hashlib.sha256(_canonical(values).encode()).hexdigest()
+    return hashlib.sha256(fingerprints.canonical(values).encode()).hexdigest()

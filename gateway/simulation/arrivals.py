@@ -1,6 +1,5 @@
 """An arrival: a recorded execution as it came, and what had become of it."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from gateway.facts import Facts
@@ -27,8 +26,7 @@ class Became(NamedTuple):
     to: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A recorded execution; times are milliseconds since 1970."""
 
     #: those of its record

@@ -67,6 +67,8 @@ class Trial:
     #: the time from which all arrivals are played, ms, and from which all records are known; None: from the beginning
     played_from: int | None = None
     known_from: int | None = None
+    #: whether a condition asks for what was recorded
+    is_asked: bool = True
     #: what texts mean; None: it is not asked, because that takes long or costs something
     meaning: Meaning | None = None
 
@@ -103,6 +105,7 @@ class Player:
         self._checks = Checks(trial.played_from, trial.unchanged)
         self._meanings = _Meanings(trial.meaning)
         self.past = Past(trial.known_from, trial.machines)
+        self._is_asked = trial.is_asked
 
     @property
     def taken_over(self) -> int:
@@ -118,7 +121,7 @@ class Player:
         self._matched.clear()
         self.past.begin(facts.at)
         self._meanings.doubt = False
-        rules = self._ruleset.candidates(*facts.key)
+        rules = self._ruleset.asked(facts.key, facts)
         note = self._matched.append
         verdict = decide(rules, facts, self.past, self._calendars, note, self._meanings) if rules else ALLOWED
         if self.past.doubt or self._meanings.doubt:
@@ -156,12 +159,14 @@ class Player:
                 return Became(ASKED, rule)
             word = DEDUPLICATED if isinstance(refusing.effect, Deduplicate) else THROTTLED
             return Became(word, refusing.rule)
-        if isinstance(effect, StateMachine) and fingerprint is not None:
+        if self._is_asked and isinstance(effect, StateMachine) and fingerprint is not None:
             self.past.move(effect.state_machine, fingerprint, arrival.facts)
         return Became(verdict.kind, rule, _target(effect))
 
     def _note(self, arrival: Arrival, became: Became, later: int = 0) -> None:
         """Note the record that it has then; ``later`` is how long it waits before it goes out, ms."""
+        if not self._is_asked:
+            return
         facts, decision, at = arrival.facts, became.decision, arrival.facts.at
         outcome = _OUTCOMES.get(decision, "executed")
         if decision == arrival.before.decision:

@@ -1,5 +1,6 @@
 """What a simulation has come to: a table of decisions before and after, rules, and examples of each change."""
 
+import functools
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class Row:
     count: int = 0
     examples: list[Example] = field(default_factory=list)
 
-    @property
+    @functools.cached_property
     def changed(self) -> bool:
         """Whether the decisions differ."""
         return (self.before, self.before_to) != (self.after, self.after_to)
@@ -50,6 +51,8 @@ class Tally:
 
     def __init__(self) -> None:
         self._rows: dict[_Change, Row] = {}
+        #: the same rows by what has become of an arrival, and by which rules
+        self._of: dict[tuple[Became, Became], Row] = {}
         self.decided = 0
         #: decided alike, by another rule
         self.by_another_rule = 0
@@ -63,25 +66,30 @@ class Tally:
     def add(self, arrival: Arrival, after: Became, matched: Iterable[str]) -> None:
         """Count an arrival that is decided again."""
         before = arrival.before
-        tos = (before.to, after.to)
-        if before.decision == after.decision and None in tos:
-            tos = (None, None)  # where it went then is not kept
-        change = _Change(before.decision, tos[0], after.decision, tos[1])
-        row = self._rows.setdefault(change, Row(*change))
+        row = self._of.get((before, after)) or self._row(before, after)
         row.count += 1
         self.decided += 1
-        self.matched.update(matched)
-        self._count(before, after)
-        if row.changed and len(row.examples) < EXAMPLES:
-            row.examples.append(Example(str(arrival.id), arrival.action_id, arrival.facts.at, before.rule, after.rule))
-        elif not row.changed and before.rule != after.rule:
-            self.by_another_rule += 1
-
-    def _count(self, before: Became, after: Became) -> None:
+        for rule in matched:
+            self.matched[rule] += 1
         if before.rule is not None:
             self.decided_before[before.rule] += 1
         if after.rule is not None:
             self.decides[after.rule] += 1
+        if row.changed:
+            if len(row.examples) < EXAMPLES:
+                named = str(arrival.id), arrival.action_id, arrival.facts.at
+                row.examples.append(Example(*named, before.rule, after.rule))
+        elif before.rule != after.rule:
+            self.by_another_rule += 1
+
+    def _row(self, before: Became, after: Became) -> Row:
+        """The row in which this change is counted."""
+        tos = (before.to, after.to)
+        if before.decision == after.decision and None in tos:
+            tos = (None, None)  # where it went then is not kept
+        change = _Change(before.decision, tos[0], after.decision, tos[1])
+        row = self._of[before, after] = self._rows.setdefault(change, Row(*change))
+        return row
 
     def give_up(self, why: str, record_id: str) -> None:
         """Count a record that cannot be decided again."""

@@ -147,14 +147,28 @@ def _gathered(asking: Sequence[_Change], dialect: Dialect) -> list[_Change | _To
 def _send(raw: Any, dialect: Dialect, sent: Sequence[_Change | _Together]) -> None:
     try:
         with raw.pipeline():
-            for one in sent:
-                one.cursor = _execute(raw, *one.words(dialect))
-    except (psycopg.Error, ValueError) as error:
+            try:
+                for one in sent:
+                    one.cursor = _execute(raw, *one.words(dialect))
+            except Exception:  # the driver refuses a value: the end of a pipeline commits what was sent before it
+                psycopg.RawCursor(raw).execute("ROLLBACK")
+                raise
+    except Exception as error:
         if raw.closed:
             raise
+        _forget_prepared(raw)
         raise RefusedError from error
 
 
 def _execute(raw: Any, text: str, values: Sequence[Any]) -> Any:
     """Send a statement; the server keeps it from its first use on."""
     return psycopg.RawCursor(raw).execute(text, values, prepare=True)
+
+
+def _forget_prepared(raw: Any) -> None:
+    """Let the driver forget what it has prepared, as it does after a rollback.
+
+    It takes one for prepared that it sent behind a refused one, which the server has skipped.
+    """
+    raw.execute("BEGIN")
+    raw.rollback()

@@ -4,51 +4,74 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from store.audit import audit
 from store.engine import texts
-from store.engine.db import Connection, Row
-from store.executions.lists.listing import small
+from store.engine.db import Connection
+from store.engine.prepared import Prepared
+from store.executions.lists.listing import small_in
 from store.executions.transitions import executions
 from store.gateway.payloads import payloads
 
 _BRIEF = ("id", "workspace_id", "at", "began_at", "subject", "outcome", "origin", "namespace", "provider")
 _MORE = ("action_type", "rule")
-_WHOLE = (*_BRIEF, *_MORE, "details", "given_id", "verdict", "caller")
+_CARRIED = ("id", "details", "given_id", "verdict", "caller")
 _OF_EXECUTION = ("kind", "gate", "error", "attempt", "target", "revision_id", "action_id")
 _joined = audit.outerjoin(
     executions, sa.and_(executions.c.id == audit.c.subject, executions.c.workspace_id == audit.c.workspace_id)
 ).outerjoin(payloads, payloads.c.subject == audit.c.subject)
-_has_input = executions.c.input.is_not(None).label("has_input")
-_has_body = payloads.c.body.is_not(None).label("has_body")
 _columns = (
-    *(audit.c[name] for name in _WHOLE),
+    *(audit.c[name] for name in _CARRIED),
     *(executions.c[name] for name in _OF_EXECUTION),
     payloads.c.members,
-    _has_input,
-    _has_body,
+    executions.c.input.is_not(None).label("has_input"),
+    payloads.c.body.is_not(None).label("has_body"),
+)
+_large = Prepared(
+    sa.select(*_columns, executions.c.input, payloads.c.body)
+    .select_from(_joined)
+    .where(audit.c.id == sa.bindparam("record"))
 )
 
 
-def brief(db: Connection, ids: Sequence[int]) -> list[Row]:
+def _of(dialect: str) -> sa.ColumnElement[bool]:
+    """Of these records: their ids are one value, so that the statement is always the same."""
+    if dialect == "postgresql":
+        return audit.c.id == sa.any_(sa.bindparam("ids", type_=ARRAY(sa.BigInteger)))
+    given = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued("value")
+    return audit.c.id.in_(sa.select(given.c.value))
+
+
+_brief = {
+    dialect: Prepared(sa.select(*(audit.c[name] for name in (*_BRIEF, *_MORE))).where(_of(dialect)))
+    for dialect in ("sqlite", "postgresql")
+}
+_carried = {
+    dialect: Prepared(
+        sa.select(*_columns, *(small_in(dialect, column) for column in (executions.c.input, payloads.c.body)))
+        .select_from(_joined)
+        .where(_of(dialect))
+    )
+    for dialect in ("sqlite", "postgresql")
+}
+
+
+def brief(db: Connection, ids: Sequence[int]) -> list[Any]:
     """What conditions may ask of these records, and when each came."""
-    columns = (audit.c[name] for name in (*_BRIEF, *_MORE))
-    return _all(db, sa.select(*columns).where(audit.c.id.in_(ids)))
+    return _some(db, _brief, ids)
 
 
-def whole(db: Connection, ids: Sequence[int]) -> list[Row]:
-    """These records with what they carried; a large ``input`` or ``body`` is NULL, but ``has_input``, ``has_body``."""
-    query = sa.select(*_columns, small(db, executions.c.input), small(db, payloads.c.body))
-    return _all(db, query.select_from(_joined).where(audit.c.id.in_(ids)))
+def carried(db: Connection, ids: Sequence[int]) -> list[Any]:
+    """What these records carried; a large ``input`` or ``body`` is NULL, but ``has_input``, ``has_body``."""
+    return _some(db, _carried, ids)
 
 
-def large(db: Connection, record_id: int) -> list[Row]:
-    """One record with what it carried, however large."""
-    query = sa.select(*_columns, executions.c.input, payloads.c.body).select_from(_joined)
-    return _all(db, query.where(audit.c.id == record_id))
+def large(db: Connection, record_id: int) -> list[Any]:
+    """What one record carried, however large."""
+    return texts.read(db, lambda: _large.run(db, {"record": record_id})[0])
 
 
-def _all(db: Connection, query: sa.Select[Any]) -> list[Row]:
-    """The rows, fetched at once."""
-    found: list[Row] = texts.read(db, lambda: [*db.execute(query).all()])
-    return found
+def _some(db: Connection, statements: dict[str, Prepared], ids: Sequence[int]) -> list[Any]:
+    given = str(list(ids)) if db.dialect.name == "sqlite" else list(ids)
+    return texts.read(db, lambda: statements[db.dialect.name].run(db, {"ids": given})[0])

@@ -6,7 +6,7 @@ fifty, the schedules move on to their next times and the runs are accepted, unle
 remember. Each move is guarded by the time that was due: of several ticks at once one makes it, and the others start
 nothing. Times missed while Tocsin did not run cause one late run in all. If a playbook cannot be started, its schedule
 still moves on, and a failed run has the reason (``tasks.intake.candidates``). Where the transaction of several fails,
-each is tried by itself.
+each is tried by itself: one that breaks keeps no other from starting, and the duty fails once all have been tried.
 """
 
 import functools
@@ -44,14 +44,28 @@ def fire_due(time_slice: TimeSlice) -> int:
     Raises:
         Unavailable: the database is away; the rest is left to the next tick.
     """
-    fired, rests = 0, Rests()
+    fired, rests, faults = 0, Rests(), _Faults()
     with db.read() as connection:
         due = playbooks.due_schedules(connection, db.now_ms(), BATCH)
     for first in range(0, len(due), TOGETHER):
-        fired += _fire(due[first : first + TOGETHER], rests)
+        fired += _fire(due[first : first + TOGETHER], rests, faults)
         if time_slice.is_over():
             break
+    if faults.first is not None:
+        raise faults.first
     return fired
+
+
+class _Faults:
+    """What has broken of single schedules, while the others go on."""
+
+    def __init__(self) -> None:
+        self.first: Exception | None = None
+
+    def noted(self, error: Exception, playbook: Playbook) -> None:
+        """Keep the first, which is raised in the end; each is logged."""
+        log.error("schedule failed", playbook_id=playbook.id, reason=repr(error))
+        self.first = self.first or error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +87,20 @@ class _Done:
     refusals: list[tuple[str, Refusal]] = field(default_factory=list)
 
 
-def _fire(playbooks_due: Sequence[Playbook], rests: Rests) -> int:
+def _fire(playbooks_due: Sequence[Playbook], rests: Rests, faults: _Faults) -> int:
     """Start playbooks whose schedule is due; how many runs have begun."""
-    due = [_prepared(playbook) for playbook in sorted(playbooks_due, key=lambda one: (one.workspace_id, one.id))]
+    due = list[_Due]()
+    for playbook in sorted(playbooks_due, key=lambda one: (one.workspace_id, one.id)):
+        try:
+            due.append(_prepared(playbook))
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - raised once the others have been tried
+            faults.noted(error, playbook)
     together = [one for one in due if one.decision is None]
     parts = [together] if together else []
     parts += [[one] for one in due if one.decision is not None]
-    return sum(_committed(part, rests) for part in parts)
+    return sum(_committed(part, rests, faults) for part in parts)
 
 
 def _prepared(playbook: Playbook) -> _Due:
@@ -101,17 +122,18 @@ def _prepared(playbook: Playbook) -> _Due:
     return _Due(playbook=playbook, candidate=candidate, decision=decision, chain=chain)
 
 
-def _committed(part: Sequence[_Due], rests: Rests) -> int:
+def _committed(part: Sequence[_Due], rests: Rests, faults: _Faults) -> int:
     began = rests.before_bite()
     try:
         done: _Done = db.change(functools.partial(_written, part=part))
     except Unavailable:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - raised once the others have been tried
         if len(part) == 1:
-            raise
+            faults.noted(error, part[0].playbook)
+            return 0
         log.warning("scheduled runs not accepted together; accepting them one by one", reason=repr(error))
-        return sum(_committed([one], rests) for one in part)
+        return sum(_committed([one], rests, faults) for one in part)
     rests.bitten(began)
     publisher.publish_after_commit(*done.messages)
     for playbook_id, refusal in done.refusals:

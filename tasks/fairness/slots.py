@@ -21,6 +21,7 @@ import functools
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from celery import Task, signals
@@ -49,6 +50,14 @@ SHARE = 4
 _NO_CALL = frozenset({"stale", "abandoned", "unavailable", "broken"})
 
 log = logs.logger(__name__)
+
+
+def _untold(_left: int) -> None:
+    """Another pool carries the batch out: it counts no places."""
+
+
+#: called with the number of members of the present batch that have not ended here (``worker.greenlets``)
+tell_left: ContextVar[Callable[[int], None]] = ContextVar("tell_left", default=_untold)
 
 
 class _Slots:
@@ -196,6 +205,7 @@ class _BatchExecution:
         self._batch = batch
         self._work = work
         self._calls = calls
+        self._tell_left = tell_left.get()
         self._left = deque(batch.members)
         self._running = 0
         self._slots = 0
@@ -234,6 +244,7 @@ class _BatchExecution:
         """Return the members that have not begun to their queue."""
         rest = list(self._left)
         self._left.clear()
+        self._tell_left(self._running)
         self._requeue(rest, self._batch.queue, "put back")
 
     def _work_in_slot(self, slots: _Slots) -> None:
@@ -262,6 +273,7 @@ class _BatchExecution:
             pace.count_one()
             self._running -= 1
             self._words += [word] if word else []
+            self._tell_left(len(self._left) + self._running)
 
     def _without_room(self) -> list[requeue.Member]:
         """Take out the members that would get no permit either."""

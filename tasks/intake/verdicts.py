@@ -110,7 +110,7 @@ def judged(
     if decision is None:
         return form
     if mode != Mode.LIVE:
-        decision = decision._replace(verdict=unheld(replace(decision.verdict, checks=())))
+        decision = decision._replace(verdict=unheld(decision.verdict._replace(checks=())))
     if decision.verdict.patches:
         form = _patched(form, decision)
         shown = masked(form.values, form.secret_names)
@@ -123,7 +123,7 @@ def judged(
 
 def unheld(verdict: Verdict) -> Verdict:
     """The verdict about what is not done in earnest: nothing of it is held back for a time."""
-    return verdict if words.is_silenced(verdict) else replace(verdict, quiet=None)
+    return verdict if words.is_silenced(verdict) else verdict._replace(quiet=None)
 
 
 def with_chain(form: Form, mode: Mode, actor: str, request_id: str | None) -> Form:

@@ -10,7 +10,6 @@ are not built.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 from gateway import current, merge_patch
@@ -53,7 +52,8 @@ def judge(key: Key, facts: Callable[[], Facts]) -> Decision | None:
     if not found and in_force.silences.candidates(*key) is None:
         return None
     seen = facts()
-    verdict = decide(found, seen, _TRAIL, in_force.calendars, meaning=HERE) if found else ALLOWED
+    rules = in_force.asked(key, seen) if found else found
+    verdict = decide(rules, seen, _TRAIL, in_force.calendars, meaning=HERE) if rules else ALLOWED
     if in_force.silences.by_id and verdict.kind not in _STAYING and not isinstance(verdict.effect, Muted):
         verdict = _quieted(in_force.silences, seen, verdict)
     return None if verdict == ALLOWED else Decision(seen, verdict)
@@ -72,7 +72,7 @@ def _quieted(silences: Silences, seen: Facts, verdict: Verdict) -> Verdict:
     over = alert is not None and alerts.is_resolved(seen)
     if not active:
         passes = alert is not None and seen.fingerprint is not None and not over
-        return replace(verdict, clears=alert) if passes and kept_alerts.is_kept(seen.tenant, str(alert)) else verdict
+        return verdict._replace(clears=alert) if passes and kept_alerts.is_kept(seen.tenant, str(alert)) else verdict
     if alert is not None and over:
         kept = db.read_one(silence_rows.keeping, seen.tenant, alert, [one.id for one, _ in active])
         active = [item for item in active if item[0].id in kept]
@@ -81,5 +81,5 @@ def _quieted(silences: Silences, seen: Facts, verdict: Verdict) -> Verdict:
     silence, until = active[0]
     quiet = Quiet(silence.id, silence.comment, until, silence.after, silence.is_window, alert)
     if quiet.holds:
-        return replace(verdict, quiet=quiet, gathered=None)
-    return replace(verdict, effect=Silenced(verdict.kind), checks=(), patches=(), quiet=quiet, gathered=None)
+        return verdict._replace(quiet=quiet, gathered=None)
+    return verdict._replace(effect=Silenced(verdict.kind), checks=(), patches=(), quiet=quiet, gathered=None)

@@ -120,7 +120,7 @@ def obeyed(
     if decision is None:
         return replace(form, gate=before and _undecided(before)), None
     if this.row.mode != Mode.LIVE:  # nothing goes out: nothing is counted or waited for
-        decision = decision._replace(verdict=verdicts.unheld(replace(decision.verdict, checks=())))
+        decision = decision._replace(verdict=verdicts.unheld(decision.verdict._replace(checks=())))
     form, fault = changed(form, decision, redact)
     if fault is not None:
         return form, fault
@@ -263,7 +263,7 @@ def _checked(
         gate = gated.about(gate, row.action_id, verdict)
         digest = gated.digest_of(decision, gate, form.revision.id, shown, row.target)
         wanted = gated.left(verdict.checks, before, digest)
-        decision = decision._replace(verdict=replace(verdict, checks=wanted))
+        decision = decision._replace(verdict=verdict._replace(checks=wanted))
         verdict = decision.verdict
         if before is not None and before.approved.get("digest") == digest:
             gate = replace(gate, approval=before.approval, approved=before.approved)

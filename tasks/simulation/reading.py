@@ -14,116 +14,153 @@ from gateway.facts import Attempted, Facts
 from gateway.simulation.arrivals import ASKED, BY_OUTCOME, CHAINED, DEDUPLICATED, REROUTED, THROTTLED, Arrival, Became
 from gateway.verdicts import Allow
 from playbooks.states import Kind
-from store.engine.db import Row
 
 #: the origins of what is decided again
 ORIGINS = frozenset({"dispatch", "trigger"})
 #: why a record cannot be decided again
 GONE, MASKED, REPLACED, DEFINITION = "payload_gone", "payload_masked", "values_replaced", "definition_gone"
 UNREADABLE = "unreadable"
+#: a record as ``store.records.simulated`` reads it, brief, and what it carried
+Row = Any
 _Parts = Mapping[str, Any]
 
+_NOTHING: _Parts = {}
+_scan: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
-def arrival(row: Row, definitions: Mapping[str, Json]) -> Arrival | str:
-    """The arrival of a record, one of ``store.records.simulated``; or why it cannot be decided again.
+
+def arrival(row: Row, carried: Row, definitions: Mapping[str, Json]) -> Arrival | str:
+    """The arrival of a record that ``carried`` something; or why it cannot be decided again.
 
     ``definitions`` are those of actions, by their revisions.
     """
     try:
-        return _arrival(row, definitions)
+        return _arrival(row, carried, definitions)
     except (ValueError, TypeError, KeyError, AttributeError):  # not as Tocsin writes it
         return UNREADABLE
 
 
-def _arrival(row: Row, definitions: Mapping[str, Json]) -> Arrival | str:
-    gate = _parts(row.gate)
-    seen = _of_trigger(row, gate, definitions) if row.origin == "trigger" else _of_dispatch(row)
+def _arrival(row: Row, carried: Row, definitions: Mapping[str, Json]) -> Arrival | str:
+    gate = _parts(carried.gate)
+    seen = _of_trigger(row, carried, gate, definitions) if row.origin == "trigger" else _of_dispatch(row, carried)
     if isinstance(seen, str):
         return seen
-    before = _before(row, gate)
+    before = _before(row, carried, gate)
+    decision = before.decision
     return Arrival(
-        id=row.id,
-        subject=row.subject,
-        action_id=row.given_id or row.subject,
-        facts=seen,
-        ended_at=row.at,
-        outcome=row.outcome,
-        before=before,
-        of=(gate.get("of") or _parts(row.details).get("of")) if before.decision == DEDUPLICATED else None,
-        again_at=_again_at(row, gate) if before.decision == THROTTLED else None,
-        frees=_frees(row),
+        row.id,
+        row.subject,
+        carried.given_id or row.subject,
+        seen,
+        row.at,
+        row.outcome,
+        before,
+        (gate.get("of") or _parts(carried.details).get("of")) if decision == DEDUPLICATED else None,
+        _again_at(row, carried, gate) if decision == THROTTLED else None,
+        row.outcome in _ENDED_BADLY and _frees(row, carried),
     )
 
 
-def _parts(text: str | None) -> _Parts:
-    return json.loads(text) if text else {}
+def _parts(text: str | None) -> Any:
+    return _read(text) if text else _NOTHING
+
+
+def _read(text: str) -> Any:
+    """A JSON text, as a rule without white space around it, which the library looks for at length."""
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:
+        return json.loads(text)
+    return value if end == len(text) else json.loads(text)
+
+
+def _object(text: str) -> Json:
+    """What was carried, which is always an object.
+
+    Raises:
+        TypeError: it has been replaced by something else.
+    """
+    value: Json = _read(text)
+    if value.__class__ is not dict:
+        raise TypeError
+    return value
 
 
 def came_at(row: Row) -> int:
     """When it was accepted, ms."""
-    return int(row.began_at if isinstance(row.began_at, int) else row.at)
+    began: Any = row.began_at
+    return int(began if began.__class__ is int else row.at)
 
 
-def _of_trigger(row: Row, gate: _Parts, definitions: Mapping[str, Json]) -> Facts | str:
+def _of_trigger(row: Row, carried: Row, gate: _Parts, definitions: Mapping[str, Json]) -> Facts | str:
     if gate.get("original_provider") and gate.get("verdict") == REROUTED:
         return REPLACED
-    if row.input is None:
+    if carried.input is None:
         return GONE
-    definition = definitions.get(row.revision_id)
+    definition = definitions.get(carried.revision_id)
     if definition is None:
         return DEFINITION
-    attempted = Attempted(row.workspace_id, came_at(row), json.loads(row.input), row.target, row.caller, row.subject)
-    return facts.of_trigger(definition, row.action_id, attempted)
+    values = _object(carried.input)
+    attempted = Attempted(row.workspace_id, came_at(row), values, carried.target, carried.caller, row.subject)
+    return facts.of_trigger(definition, carried.action_id, attempted)
 
 
-def _of_dispatch(row: Row) -> Facts | str:
-    if row.kind == Kind.DISPATCH:
-        if row.input is None:
+def _of_dispatch(row: Row, carried: Row) -> Facts | str:
+    if carried.kind == Kind.DISPATCH:
+        if carried.input is None:
             return GONE
-        members: Json = json.loads(row.input)
-    else:
-        if row.body is None or row.members is None:
-            return GONE
-        kept = json.loads(row.members)
-        if kept_members.is_masked(kept):
-            return MASKED
-        members = {
-            "namespace": row.namespace,
-            "provider": row.provider,
-            "action_type": row.action_type,
-            "payload": json.loads(row.body),
-            "id": row.given_id,
-            **kept_members.read(kept),
-        }
-    members["tenant"] = row.workspace_id
-    return facts.of_dispatch(members, at=came_at(row), caller=row.caller, execution_id=row.subject)
+        members: Json = _object(carried.input)
+        members["tenant"] = row.workspace_id
+        return facts.of_dispatch(members, at=came_at(row), caller=carried.caller, execution_id=row.subject)
+    if carried.body is None or carried.members is None:
+        return GONE
+    kept = _read(carried.members)
+    if kept_members.is_masked(kept):
+        return MASKED
+    return Facts(
+        "dispatch",
+        row.namespace,
+        row.workspace_id,
+        row.provider,
+        row.action_type,
+        came_at(row),
+        _object(carried.body),
+        dict(kept.get("labels") or _NOTHING),
+        carried.given_id or row.subject,
+        kept.get("status"),
+        kept.get("fingerprint"),
+        kept.get("dedup_key"),
+        kept.get("starts_at"),
+        kept.get("ends_at"),
+        carried.caller,
+    )
 
 
-def _before(row: Row, gate: _Parts) -> Became:
+def _before(row: Row, carried: Row, gate: _Parts) -> Became:
     """What had become of it."""
     if row.outcome in BY_OUTCOME:
         return Became(row.outcome, row.rule)
-    if gate.get("approval"):
+    if gate and gate.get("approval"):
         return Became(ASKED, row.rule)
-    decision = row.verdict or Allow.kind
-    to: str | None = None
+    decision = carried.verdict or Allow.kind
     if decision == REROUTED:
-        to = gate.get("asked_provider") or gate.get("provider")
-    elif decision == CHAINED:
-        to = _parts(row.details).get("chain")
-    return Became(decision, row.rule, to)
+        return Became(decision, row.rule, gate.get("asked_provider") or gate.get("provider"))
+    if decision == CHAINED:
+        return Became(decision, row.rule, _parts(carried.details).get("chain"))
+    return Became(decision, row.rule)
 
 
-def _again_at(row: Row, gate: _Parts) -> int:
+def _again_at(row: Row, carried: Row, gate: _Parts) -> int:
     until = gate.get("until")
-    return int(until or row.at + _parts(row.details).get("retry_after_seconds", 0) * 1000)
+    return int(until or row.at + _parts(carried.details).get("retry_after_seconds", 0) * 1000)
 
 
-def _frees(row: Row) -> bool:
+#: outcomes of what may have had no effect
+_ENDED_BADLY = frozenset({"cancelled", "failed", "circuit_open"})
+
+
+def _frees(row: Row, carried: Row) -> bool:
     """Whether its end has freed its keys, as ``store.gateway.kept_keys`` has it."""
     if row.outcome == "cancelled":
-        return bool(row.attempt == 0)
-    if row.outcome not in ("failed", "circuit_open"):
-        return False
-    error = _parts(row.error)
+        return bool(carried.attempt == 0)
+    error = _parts(carried.error)
     return not (error.get("effect_possible") or error.get("outcome_unknown"))

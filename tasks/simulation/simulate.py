@@ -23,13 +23,14 @@ from gateway.simulation.arrivals import Arrival
 from gateway.simulation.past import Recorded
 from gateway.simulation.player import Player
 from gateway.simulation.tally import Tally
-from store.engine.db import Connection, Row
+from store.engine.db import Connection
 from store.paging import Found, Part
 from store.records import listing, simulated
 from tasks.definitions import revisions
 from tasks.offload import pool
 from tasks.policy import meaning
 from tasks.simulation import reading, trials
+from tasks.simulation.reading import Row
 from tasks.simulation.trials import Trial
 
 #: for how long one request simulates, seconds
@@ -110,6 +111,38 @@ def _alone() -> Iterator[None]:
         _under_way.release()
 
 
+class _Found:
+    """The records of a period, page by page, so that others have their turn while they are put in order."""
+
+    def __init__(self) -> None:
+        self._mine: list[tuple[int, str, int, Row]] = []
+        #: what is not decided again, and how many of all are no dispatches or triggers
+        self.beside: list[Row] = []
+        self.others = 0
+        self.number = 0
+        #: when the last one came
+        self.last: int | None = None
+
+    def take(self, page: Sequence[Row], namespace: str | None) -> None:
+        """Take some more; of a named namespace, only what came there is decided again."""
+        for row in page:
+            came = reading.came_at(row)
+            if self.last is None or came > self.last:
+                self.last = came
+            is_other = row.origin not in reading.ORIGINS
+            self.others += is_other
+            if is_other or namespace not in (None, row.namespace):
+                self.beside.append(row)
+            else:  # of one millisecond the ids of a process grow
+                self._mine.append((came, row.subject.partition("-")[2], row.id, row))
+        self.number += len(page)
+
+    def in_order(self) -> list[Row]:
+        """What is decided again, in the order in which it came."""
+        self._mine.sort()
+        return [one[3] for one in self._mine]
+
+
 class _Simulation:
     """One simulation under way."""
 
@@ -119,19 +152,24 @@ class _Simulation:
         far = [past.reach(rule.form["condition"]) for rule in trial.ruleset.in_force]
         #: how far back conditions look, ms; None: they ask for nothing that is recorded
         self._reach = max((one * 1000 for one in far if one is not None), default=None)
+        self._remembers = self._reach is not None
         # what conditions ask for may be in any namespace
         named = self._reach is None and asked.namespace is not None
         self._filters = {"namespace": asked.namespace} if named else {}
         #: whether the caller may not see all that conditions ask for
         self._is_blind = False
+        #: whether more was recorded than what was found last
+        self._goes_on = False
         self._definitions: dict[str, Json] = {}
 
     def run(self, held: InForce) -> Simulated:
         """What the trial would have decided, with the calendars and state machines in force."""
         asked = self._asked
-        has_past = bool(self._rows({"until": asked.since}, 1, listing.newest)[0])
+        has_past = any(self._pages({"until": asked.since}, 1, listing.newest))
         history, known_from = self._history() if has_past else ([], None)
-        rows, goes_on = self._rows({"since": asked.since, "until": asked.until}, asked.limit, listing.oldest)
+        found = _Found()
+        for page in self._pages({"since": asked.since, "until": asked.until}, asked.limit, listing.oldest):
+            found.take(page, asked.namespace)
         self.player = Player(
             player.Trial(
                 ruleset=self._trial.ruleset,
@@ -141,29 +179,32 @@ class _Simulation:
                 played_from=asked.since if has_past else None,
                 known_from=known_from if not self._is_blind else _NEVER,
                 meaning=meaning.Meanings() if meaning.is_local() else None,
+                is_asked=self._remembers,
             )
         )
-        mine, beside = list[Row](), list[Row]()
-        for row in rows:
-            (mine if self._is_mine(row) else beside).append(row)
-        mine.sort(key=_order)
         self.result = Simulated(
             generation=held.loaded,
             trial=self._trial,
-            records=len(rows),
-            others=sum(row.origin not in reading.ORIGINS for row in rows),
+            records=found.number,
+            others=found.others,
             has_past=has_past,
-            ended_at=max((reading.came_at(row) for row in rows), default=asked.since) if goes_on else None,
+            ended_at=(asked.since if found.last is None else found.last) if self._goes_on else None,
         )
-        for row in (*history, *beside):
-            self.player.past.note(_recorded(row))
-        self._play(mine)
+        if self._remembers:
+            self._note(history)
+            self._note(found.beside)
+        self._play(found.in_order())
         self.result.taken_over = self.player.taken_over
         return self.result
 
-    def _is_mine(self, row: Row) -> bool:
-        named = self._asked.namespace
-        return row.origin in reading.ORIGINS and named in (None, row.namespace)
+    def _note(self, rows: Sequence[Row]) -> None:
+        """Note what is not decided here and what conditions may ask for."""
+        began = time.monotonic()
+        for row in rows:
+            self.player.past.note(_recorded(row))
+            if time.monotonic() - began > _TURN:
+                self._pause(began)
+                began = time.monotonic()
 
     def _history(self) -> tuple[list[Row], int]:
         """What was recorded before the period, as far as conditions look back; and since when all of that is known."""
@@ -171,20 +212,22 @@ class _Simulation:
         if not self._reach:
             return [], asked.since
         since = asked.since - self._reach
-        rows, goes_on = self._rows({"since": since, "until": asked.since}, asked.limit, listing.newest)
-        return rows, (min((row.at for row in rows), default=asked.since) + 1 if goes_on else since)
+        pages = self._pages({"since": since, "until": asked.since}, asked.limit, listing.newest)
+        rows = [row for page in pages for row in page]
+        return rows, (min((row.at for row in rows), default=asked.since) + 1 if self._goes_on else since)
 
-    def _rows(self, period: Mapping[str, int], limit: int, search: Search) -> tuple[list[Row], bool]:
-        """Records of a period, what conditions may ask of them; whether there are more."""
-        rows, after = list[Row](), None
-        while len(rows) < limit and time.monotonic() < self._give_up:
-            part = Part(min(_FOUND, limit - len(rows)), after=after, counted=False)
+    def _pages(self, period: Mapping[str, int], limit: int, search: Search) -> Iterator[list[Row]]:
+        """Records of a period, what conditions may ask of them; then ``_goes_on`` says whether there are more."""
+        number, after, self._goes_on = 0, None, True
+        while number < limit and time.monotonic() < self._give_up:
+            part = Part(min(_FOUND, limit - number), after=after, counted=False)
             asked = (self._asked.grants, self._asked.tenant, {**self._filters, **period}, part, search)
             some, after, self._is_blind = self._read(_page, *asked)
-            rows += some
+            number += len(some)
+            self._goes_on = after is not None
+            yield some
             if after is None:
-                return rows, False
-        return rows, True
+                return
 
     def _play(self, mine: Sequence[Row]) -> None:
         """Decide about what came, in its order."""
@@ -201,25 +244,27 @@ class _Simulation:
                     self._pause(began)
 
     def _arrivals(self, some: Sequence[Row]) -> dict[int, Row]:
-        """The whole records of brief ones, by id, with the definitions of their actions at hand."""
-        found = {row.id: row for row in self._read(simulated.whole, [row.id for row in some])}
-        for row in list(found.values()):
-            if (row.has_input and row.input is None) or (row.has_body and row.body is None):
-                [found[row.id]] = self._read(simulated.large, row.id)
-            if row.origin == "trigger" and row.revision_id is not None:
-                with suppress(NotFound):
-                    self._definitions[row.revision_id] = dict(revisions.action(row.revision_id).definition)
+        """What these records carried, by id, with the definitions of their actions at hand."""
+        found = {row.id: row for row in self._read(simulated.carried, [row.id for row in some])}
+        for what in list(found.values()):
+            if (what.has_input and what.input is None) or (what.has_body and what.body is None):
+                [found[what.id]] = self._read(simulated.large, what.id)
+        triggered = {found[row.id].revision_id for row in some if row.origin == "trigger" and row.id in found}
+        for revision_id in triggered - self._definitions.keys() - {None}:
+            with suppress(NotFound):
+                self._definitions[revision_id] = dict(revisions.action(revision_id).definition)
         return found
 
-    def _turn(self, some: Sequence[Row], whole: Mapping[int, Row], place: int) -> int:
+    def _turn(self, some: Sequence[Row], carried: Mapping[int, Row], place: int) -> int:
         """Decide for a moment; the place of what is next."""
-        until = time.monotonic() + _TURN
-        while place < len(some) and time.monotonic() < until:
-            row = whole.get(some[place].id)
-            made = reading.arrival(row, self._definitions) if row is not None else reading.GONE
+        until, clock = time.monotonic() + _TURN, time.monotonic
+        while place < len(some) and clock() < until:
+            row = some[place]
+            what = carried.get(row.id)
+            made = reading.arrival(row, what, self._definitions) if what is not None else reading.GONE
             if isinstance(made, str):
-                self.player.past.note(_recorded(some[place]))
-                self.result.tally.give_up(made, str(some[place].id))
+                self.player.past.note(_recorded(row))
+                self.result.tally.give_up(made, str(row.id))
             else:
                 self._decide(made)
             place += 1
@@ -231,9 +276,13 @@ class _Simulation:
             self.result.tally.give_up(MEANING_UNKNOWN if self.player.by_meaning else UNKNOWN, str(made.id))
             return
         self.result.tally.add(made, became, matched)
-        counts = self.result.seen.setdefault(made.facts.key[1:], [0, 0])
+        key = made.facts[1:5]
+        counts = self.result.seen.get(key)
+        if counts is None:
+            counts = self.result.seen[key] = [0, 0]
         counts[0] += 1
-        counts[1] += bool(matched)
+        if matched:
+            counts[1] += 1
 
 
 def _page(
@@ -249,11 +298,6 @@ def _page(
     found = search(connection, within, filters, part)
     rows = simulated.brief(connection, [key.id for key in found.rows]) if found.rows else []
     return rows, found.goes_on_after, bool(within.covered)
-
-
-def _order(row: Row) -> tuple[int, str, int]:
-    """When something came; of one millisecond the ids of a process grow."""
-    return reading.came_at(row), row.subject.partition("-")[2], row.id
 
 
 def _recorded(row: Row) -> Recorded:

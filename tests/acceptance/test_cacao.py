@@ -72,27 +72,27 @@ def carried_through(stack: Stack, playbook_id: str, parameters: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("path", samples())
-def test_a_public_document_comes_back_as_it_was_and_runs(first_stack: Stack, path: Path | None) -> None:
+def test_a_public_document_comes_back_as_it_was_and_runs(sqlite_stack: Stack, path: Path | None) -> None:
     """A document is exported equal value by value and, where possible, runs."""
     assert path is not None, f"the public documents are not at {SAMPLES}"
     body = json.loads(path.read_text())
-    preview = sent(first_stack, body, "?dry_run=true&lenient=true&on_conflict=replace")
+    preview = sent(sqlite_stack, body, "?dry_run=true&lenient=true&on_conflict=replace")
     assert preview["dry_run"] is True
-    found = sent(first_stack, body, "?lenient=true&on_conflict=replace")
-    assert exported(first_stack, found["id"]) == body
+    found = sent(sqlite_stack, body, "?lenient=true&on_conflict=replace")
+    assert exported(sqlite_stack, found["id"]) == body
     if not found["enabled"]:
         codes = {one["code"] for one in found["warnings"]}
         assert codes & {"missing_step", "circle"} or "valid_until" in body, codes
         return
-    near = sent(first_stack, nearby(body, first_stack.sink.url), "?lenient=true&on_conflict=replace")
+    near = sent(sqlite_stack, nearby(body, sqlite_stack.sink.url), "?lenient=true&on_conflict=replace")
     required = [one["name"] for one in near["playbook"]["parameters"] if one["required"]]
-    row = carried_through(first_stack, near["id"], dict.fromkeys(required, "192.0.2.1"))
-    assert row["status"] == "completed", (row, first_stack.api.steps(row["execution_id"]))
+    row = carried_through(sqlite_stack, near["id"], dict.fromkeys(required, "192.0.2.1"))
+    assert row["status"] == "completed", (row, sqlite_stack.api.steps(row["execution_id"]))
 
 
-def test_a_document_is_carried_out(first_stack: Stack) -> None:
+def test_a_document_is_carried_out(sqlite_stack: Stack) -> None:
     """Requests carry variables and headers; branches and conditions follow the document."""
-    stack = first_stack
+    stack = sqlite_stack
     steps = {
         "start.s": {"on_completion": "parallel.p"},
         "parallel.p": {"next_steps": ["action.one", "action.two"], "on_completion": "if-condition.c"},
@@ -121,9 +121,9 @@ def test_a_document_is_carried_out(first_stack: Stack) -> None:
     assert [json.loads(call.body) for call in mine if call.body] == [{"ip": "192.0.2.7"}]
 
 
-def test_what_a_step_returns_is_read_by_the_next(first_stack: Stack) -> None:
+def test_what_a_step_returns_is_read_by_the_next(sqlite_stack: Stack) -> None:
     """A loop ends on its request's result; people decide the approvals."""
-    stack = first_stack
+    stack = sqlite_stack
     steps = {
         "start.s": {"on_completion": "while-condition.w"},
         "while-condition.w": {

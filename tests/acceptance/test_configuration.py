@@ -13,14 +13,14 @@ RULE = "rules:\n  - {{name: {name}, condition: {{field: action.provider, eq: x}}
 
 
 @pytest.fixture
-def rules(first_stack: Stack) -> Iterator[Path]:
+def rules(sqlite_stack: Stack) -> Iterator[Path]:
     """The folder of rules of a running product, whose key covers all tenants."""
-    config = first_stack.directory / "var/config"
+    config = sqlite_stack.directory / "var/config"
     (config / "rules").mkdir(parents=True, exist_ok=True)
     yield config / "rules"
-    first_stack.forget_configuration()
-    first_stack.thaw("slow")
-    first_stack.api.http.delete("/admin/stop")  # which a test that fails half-way leaves behind
+    sqlite_stack.forget_configuration()
+    sqlite_stack.thaw("slow")
+    sqlite_stack.api.http.delete("/admin/stop")  # which a test that fails half-way leaves behind
 
 
 def living(stack: Stack) -> dict[str, str]:
@@ -40,9 +40,9 @@ def all_in(stack: Stack) -> bool:
     return [kind for kind in kinds if kind != "scripts"] == ["control", "slow", "steps", "web"]
 
 
-def test_every_process_of_the_product_has_it_when_the_answer_comes(first_stack: Stack, rules: Path) -> None:
+def test_every_process_of_the_product_has_it_when_the_answer_comes(sqlite_stack: Stack, rules: Path) -> None:
     """One file is loaded, then another, a frozen worker in between; a worker that is killed comes back with it."""
-    stack, http = first_stack, first_stack.api.http
+    stack, http = sqlite_stack, sqlite_stack.api.http
     eventually(lambda: all_in(stack), 30, "every process has checked in")
     (rules / "a.yaml").write_text(RULE.format(name="one"))
     number = len(living(stack))
@@ -64,9 +64,9 @@ def test_every_process_of_the_product_has_it_when_the_answer_comes(first_stack: 
 
 
 @pytest.mark.gate
-def test_the_web_process_loads_at_its_start_what_has_changed(first_stack: Stack, rules: Path) -> None:
+def test_the_web_process_loads_at_its_start_what_has_changed(sqlite_stack: Stack, rules: Path) -> None:
     """A new file is in force after a restart; a broken one leaves the last generation and shows in /health."""
-    stack, http = first_stack, first_stack.api.http
+    stack, http = sqlite_stack, sqlite_stack.api.http
 
     def names() -> list[str]:
         return [rule["name"] for rule in http.get("/v1/rules").json()["rules"]]

@@ -43,9 +43,9 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def folder(first_stack: Stack) -> Iterator[Path]:
+def folder(sqlite_stack: Stack) -> Iterator[Path]:
     """The configuration folder, with a rule that compares; it is emptied afterwards."""
-    made = first_stack.directory / "var" / "config"
+    made = sqlite_stack.directory / "var" / "config"
     (made / "rules").mkdir(parents=True, exist_ok=True)
     files = {made / "providers.yaml": PROVIDERS, made / "rules" / "meaning.yaml": RULES}
     for path, text in files.items():
@@ -75,9 +75,9 @@ def outcome(stack: Stack, subject: str) -> str:
 
 
 @pytest.mark.usefixtures("folder")
-def test_the_api_goes_on_while_a_provider_is_slow(first_stack: Stack, server: Server) -> None:
+def test_the_api_goes_on_while_a_provider_is_slow(sqlite_stack: Stack, server: Server) -> None:
     """Dispatches wait for their texts, 64 with one text for one call; all other requests are served meanwhile."""
-    stack = first_stack
+    stack = sqlite_stack
     begin(stack, **server.environment(), TOCSIN_EMBEDDINGS_TIMEOUT_MS="20000")
     assert outcome(stack, "a phishing mail came") == "suppressed"
     server.texts.clear()
@@ -95,23 +95,23 @@ def test_the_api_goes_on_while_a_provider_is_slow(first_stack: Stack, server: Se
     assert "hunter2" not in stack.log("web")
 
 
-def test_five_in_a_minute_over_all_processes(first_stack: Stack, server: Server) -> None:
+def test_five_in_a_minute_over_all_processes(sqlite_stack: Stack, server: Server) -> None:
     """Of many comparisons that several processes get at once, exactly five are computed."""
-    begin(first_stack, **server.environment(), WEB_CONCURRENCY="2")
+    begin(sqlite_stack, **server.environment(), WEB_CONCURRENCY="2")
 
     def ask(number: int) -> int:
-        headers = {"Authorization": f"Bearer {first_stack.api.key}"}
+        headers = {"Authorization": f"Bearer {sqlite_stack.api.key}"}
         given = {"text": f"text {number}", "topic": "some topic"}
-        return httpx.post(first_stack.url + PATH, json=given, headers=headers, timeout=30).status_code
+        return httpx.post(sqlite_stack.url + PATH, json=given, headers=headers, timeout=30).status_code
 
     with ThreadPoolExecutor(20) as callers:
         assert Counter(callers.map(ask, range(20))) == {200: 5, 429: 15}
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_worker_goes_on_while_a_provider_is_slow(first_stack: Stack, server: Server) -> None:
+def test_a_worker_goes_on_while_a_provider_is_slow(sqlite_stack: Stack, server: Server) -> None:
     """Steps that wait for their text leave the worker to others; then the rule decides about each."""
-    stack = first_stack
+    stack = sqlite_stack
     begin(stack)  # it loads the folder
     settings = {**server.environment(), "TOCSIN_EMBEDDINGS_TIMEOUT_MS": "20000"}
     stack.restart("worker", **settings)
@@ -148,12 +148,11 @@ def family(pid: int) -> list[int]:
 
 @pytest.mark.wide
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("first_stack", ["sqlite"], indirect=True)
-def test_the_local_model_is_loaded_where_something_asks(first_stack: Stack) -> None:
+def test_the_local_model_is_loaded_where_something_asks(sqlite_stack: Stack) -> None:
     """By a web process with the first text, and by the parent of workers before it forks; elsewhere not at all."""
     if importlib.util.find_spec("wordllama") is None:
         missing("the extra embeddings is not installed")
-    stack = first_stack
+    stack = sqlite_stack
     begin(stack, TOCSIN_EMBEDDINGS_PROVIDER="local")
     web = stack.running["web"].pid
     assert not any(map(mapped, [web, *family(web)]))

@@ -94,9 +94,9 @@ def listening(stack: Stack, event: str) -> str:
     )
 
 
-def test_texts_arrive_as_they_are_and_decide_nothing(first_stack: Stack) -> None:
+def test_texts_arrive_as_they_are_and_decide_nothing(sqlite_stack: Stack) -> None:
     """Any title of a finding arrives unchanged and decides nothing."""
-    stack = first_stack
+    stack = sqlite_stack
     make(stack)
     event = f"finding.t{uuid.uuid4().hex[:8]}"
     playbook_id, runs = listening(stack, event), {}
@@ -213,9 +213,9 @@ FAILING = {
 }
 
 
-def test_what_cannot_be_worked_out_fails_its_step_and_nothing_else(first_stack: Stack) -> None:
+def test_what_cannot_be_worked_out_fails_its_step_and_nothing_else(sqlite_stack: Stack) -> None:
     """An impossible template fails its step; the failure link completes the run."""
-    stack = first_stack
+    stack = sqlite_stack
     make(stack)
     logged_before = len(stack.log("worker"))  # earlier tests take the broker away from the same workers
     given = {"long": "x" * 60_000, "many": list(range(1001)), "zero": 0}

@@ -28,9 +28,9 @@ ADDED = [
 
 
 @pytest.fixture
-def filled(first_stack: Stack) -> Iterator[Stack]:
+def filled(sqlite_stack: Stack) -> Iterator[Stack]:
     """The product with 4,000 records."""
-    stack = first_stack
+    stack = sqlite_stack
     folder = stack.directory / "var" / "config"
     (folder / "rules").mkdir(parents=True, exist_ok=True)
     (folder / "providers.yaml").write_text("providers: {drill: {kind: mock}}")

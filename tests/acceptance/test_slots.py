@@ -20,12 +20,14 @@ from tests.support.waiting import eventually
 #: threads that post at the same time
 POSTING = 8
 
-#: publishes one message with several executions, as the API does when many are accepted together
+#: publishes messages with several executions each, as the API does when many are accepted together
 _BATCH = """
 import sys
 from tasks.app import app
-action, *ids = sys.argv[1:]
-app.signature("tocsin.run", args=ids, immutable=True).apply_async(queue="steps", headers={"lanes": [action] * len(ids)})
+for at in sys.argv[1:]:
+    action, *ids = at.split(",")
+    lanes = [action] * len(ids)
+    app.signature("tocsin.run", args=ids, immutable=True).apply_async(queue="steps", headers={"lanes": lanes})
 """
 
 #: accepts many calls for one workspace and then one for another, in one process, as an API process would; the clock of
@@ -192,12 +194,13 @@ def test_four_hundred_calls_that_hang_hold_up_no_quick_one(sqlite_stack: Stack) 
     assert ends == {("completed", 2, 0): 400}
 
 
-def batch(stack: Stack, action_id: str, executions: list[str]) -> None:
-    """Publish one message for these executions, without any other."""
-    eventually(lambda: stack.queued("steps") >= len(executions) - 1, 30, "their own messages are there")
+def batch(stack: Stack, action_id: str, *batches: list[str]) -> None:
+    """Publish one message for each list of executions, without any other."""
+    number = sum(map(len, batches))
+    eventually(lambda: stack.queued("steps") >= number - 1, 30, "their own messages are there")
     stack.redis.client().delete("steps")
     stack.change("UPDATE executions SET due_at = due_at + 60000 WHERE status = 'pending'")
-    stack.run_once("batch", ["python", "-c", _BATCH, action_id, *executions])
+    stack.run_once("batch", ["python", "-c", _BATCH, *(",".join([action_id, *ids]) for ids in batches)])
 
 
 def test_several_executions_in_one_message(sqlite_stack: Stack) -> None:
@@ -233,6 +236,24 @@ def test_slow_members_of_a_batch_leave_room(sqlite_stack: Stack) -> None:
     assert not repeated(rows.values(), stack.sink.keys())
     calls = stack.sink.arrivals("/slow?seconds=5&members")
     assert in_flight((call.at for call in calls), 5) >= 3
+
+
+@pytest.mark.gate
+def test_one_that_hangs_in_each_batch_leaves_room(sqlite_stack: Stack) -> None:
+    """One call hangs in each of five batches of four: the eleven slots that are free carry out what comes next."""
+    stack = sqlite_stack
+    path, quick = "/slow-first?seconds=600&then=0&stuck", target(stack, "ok?free")
+    hanging = target(stack, path[1:], timeout_seconds=900)
+    stack.kill("worker")
+    stuck = [stack.api.trigger(hanging) for _ in range(5)]
+    others = [stack.api.trigger(quick) for _ in range(15)]
+    batch(stack, quick, *([one, *others[at * 3 : at * 3 + 3]] for at, one in enumerate(stuck)))
+    stack.restart("worker", TOCSIN_STEPS_CONCURRENCY="16")
+    eventually(lambda: len(stack.sink.arrivals(path)) == 5, 60, "five hang")
+    rows = stack.wait_ended([*others, *(stack.api.trigger(quick) for _ in range(20))], 60)
+    assert {row["status"] for row in rows.values()} == {"completed"}
+    begun = "SELECT id FROM executions WHERE status = 'running'"
+    assert {row["id"] for row in stack.rows(begun)} >= {*stuck}, "they hang still"
 
 
 @pytest.mark.gate

@@ -13,6 +13,7 @@ from celery.app.trace import trace_task_ret
 from event_loop import loop, waiting
 from tasks.app import app
 from tasks.entrypoints import maintenance
+from tasks.fairness.slots import tell_left
 from tests.support.quiet import ready_to_publish
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
@@ -101,13 +102,25 @@ def test_what_has_no_place_is_not_acknowledged() -> None:
 
 
 def test_a_batch_takes_the_places_of_its_slots() -> None:
-    """A batch of 24 counts for a quarter of 16 slots: five are under way, however many have come."""
+    """A batch of 24 counts for a quarter of 16 slots: four are under way, however many have come."""
     with pool_of(16) as sent:
         for number in range(7):
             sent.send(number, size=24)
-        assert sent.accepted == [0, 1, 2, 3, 4]
+        assert sent.accepted == [0, 1, 2, 3]
         sent.release(0)
-        eventually(lambda: len(sent.accepted) == 6, 20, "another has begun")
+        eventually(lambda: len(sent.accepted) == 5, 20, "another has begun")
+
+
+def test_what_comes_alone_waits_for_no_batch() -> None:
+    """Batches wait for each other; a single message that comes behind them has one of the last places."""
+    with pool_of(16) as sent:
+        for number in range(6):
+            sent.send(number, size=24)
+        sent.send(6)
+        assert sent.accepted == [0, 1, 2, 3, 6]
+        sent.release(6)
+        eventually(lambda: sent.ended == [6], 20, "it has ended")
+        assert sent.accepted == [0, 1, 2, 3, 6]
 
 
 def test_a_message_that_is_not_acknowledged_does_not_begin() -> None:
@@ -126,6 +139,45 @@ def test_a_message_that_is_not_acknowledged_does_not_begin() -> None:
         sent.release(0, 1, 2, 3, 4)
         eventually(lambda: len(sent.ended) == 3, 20, "the others have ended")
         assert sorted(sent.ended) == [1, 2, 4]
+
+
+def test_a_batch_gives_back_the_places_of_members_that_have_ended() -> None:
+    """One of 24 members is left: it holds its own place, and others begin in those that are free again."""
+    told: list[int] = []
+
+    def work(*_: Any) -> tuple[bool, None, float]:
+        tell_left.get()(1)
+        told.append(1)
+        sent.gates[0].wait(60)
+        return False, None, 0.0
+
+    with pool_of(16) as sent:
+        sent.gates[0] = waiting.Event()
+        for _ in range(5):
+            sent.trace(work, {"args": ["exec-1"] * 24}, lambda *_: None)
+        eventually(lambda: len(told) == 5, 20, "each batch has one member left")
+        for number in range(1, 17):
+            sent.send(number)
+        assert sent.accepted == [*range(1, 16)]
+
+
+def test_a_message_for_which_there_is_no_thread_leaves_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process may have no more threads: what waits behind such a message begins, and the pool comes to an end."""
+    given, refused = loop.offload, [RuntimeError("can't start new thread")]
+
+    def offload(*work: Any) -> Any:
+        if refused:
+            raise refused.pop()
+        return given(*work)
+
+    monkeypatch.setattr(loop, "offload", offload)
+    with pool_of(1) as sent:
+        for number in range(4):
+            sent.send(number)
+        assert sent.accepted == [0, 1]
+        sent.release(0)
+        eventually(lambda: 3 in sent.accepted, 20, "the next one has begun")
+        assert sent.accepted == [0, 1, 3]
 
 
 def test_a_pool_that_stops_waits_for_what_is_under_way() -> None:

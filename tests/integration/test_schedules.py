@@ -11,6 +11,7 @@ import time_machine
 from config.errors import Unavailable
 from store import audit
 from store.definitions import playbooks
+from store.definitions.playbooks import Playbook
 from store.engine import db
 from store.engine.rest import Rests
 from store.executions import recovery, transitions
@@ -143,7 +144,7 @@ def test_two_that_have_both_looked_start_it_once(everywhere: Door, clock: Any) -
     clock.shift(HOUR / 2)
     with db.read() as connection:
         (due,) = playbooks.due_schedules(connection, db.now_ms(), 10)
-    assert [schedules._fire([due], Rests()), schedules._fire([due], Rests())] == [1, 0]
+    assert [schedules._fire([due], Rests(), schedules._Faults()) for _ in range(2)] == [1, 0]
     assert len(runs_of(playbook_id)) == 1
 
 
@@ -158,7 +159,7 @@ def test_what_was_changed_meanwhile_is_not_started(everywhere: Door, clock: Any,
     call = {"disable": ("POST", f"{path}/disable"), "delete": ("DELETE", path), "revise": ("PATCH", path)}[change]
     body = {"json": {"trigger": {"event": "schedule", "cron": "30 * * * *"}}} if change == "revise" else {}
     assert everywhere.call(*call, **body).status_code in (200, 204)
-    assert schedules._fire([due], Rests()) == 0
+    assert schedules._fire([due], Rests(), schedules._Faults()) == 0
     assert runs_of(playbook_id) == []
     assert not_fired(playbook_id) == []
 
@@ -342,6 +343,30 @@ def test_a_run_that_cannot_be_made_ready_is_not_tried_every_second(
         assert fire() == 0
     assert not_fired(playbook_id)[0]["code"] == "internal_error"
     assert fire_at(playbook_id) == in_minutes(60)
+
+
+@pytest.mark.parametrize("where", ["its rules", "its next time"])
+def test_one_that_breaks_keeps_no_other_from_starting(
+    everywhere: Door, clock: Any, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """One of five that are due together raises at every tick: the others start, and tick hears of the fault."""
+    ids = sorted(everywhere.create_playbook(name=f"Wait {number}", trigger=EVERY_HOUR)["id"] for number in range(5))
+    clock.shift(HOUR / 2)
+    module, name = (schedules.firings, "decided") if where == "its rules" else (schedules, "_next_time")
+    real = getattr(module, name)
+
+    def breaks(playbook: Playbook, *args: Any) -> Any:
+        if playbook.id == ids[1]:
+            raise RuntimeError("no such zone any more")
+        return real(playbook, *args)
+
+    monkeypatch.setattr(module, name, breaks)
+    with pytest.raises(RuntimeError, match="no such zone"):
+        fire()
+    assert [len(runs_of(playbook_id)) for playbook_id in ids] == [1, 0, 1, 1, 1]
+    with pytest.raises(RuntimeError, match="no such zone"):
+        fire()
+    assert [len(runs_of(playbook_id)) for playbook_id in ids] == [1, 0, 1, 1, 1]
 
 
 def test_tick_keeps_schedules(door: Door, clock: Any) -> None:

@@ -274,3 +274,48 @@ def test_the_server_looks_each_row_up(database: str) -> None:
         plan = [line for (line,) in connection.exec_driver_sql(f"EXPLAIN {text}".replace("%", "%%"))]
     assert not [line for line in plan if "Seq Scan on executions" in line], plan
     assert [line for line in plan if "pk_executions" in line], plan
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_what_goes_before_a_poisoned_statement_happens_once(database: str, sets: list[int], poison: str) -> None:
+    """Four claims go as one statement, a poisoned accept follows it: each claim is made once, and its caller told."""
+    more, error = POISON[poison]
+    accepted(NAMES[:4])
+
+    def bad(connection: Connection) -> None:
+        transitions.accept(connection, new_execution(**{"id": "exec-bad", **more}), publish_again_at=0)
+
+    outcomes = committer.together(
+        [*(partial(committer.claim, execution_id=name) for name in NAMES[:4]), bad], single=True
+    )
+    assert isinstance(outcomes.pop(), error)
+    assert [row.id for row in outcomes] == NAMES[:4], "each caller has what it claimed"
+    assert [events(name) for name in NAMES[:4]] == [["accepted", "running"]] * 4
+
+
+@pytest.mark.parametrize("uses", [4, 5])
+@pytest.mark.parametrize("number", [1, 4])
+def test_a_statement_behind_a_refused_one_can_be_sent_again(
+    database: str, sets: list[int], number: int, uses: int
+) -> None:
+    """The server skips what follows a refused statement; the driver, which prepares one at its sixth use, learns it."""
+
+    def claims(turn: int) -> list[Change]:
+        names = [f"late-{turn}-{one}" for one in range(number)]
+        with db.write() as connection:
+            for name in names:
+                committer.accept(connection, name)
+        return [partial(committer.claim, execution_id=name) for name in names]
+
+    accepted(NAMES[:1])
+    for turn in range(uses):
+        committer.together(claims(turn), single=True)
+    for turn in (6, 7, 8):
+        again: Change = partial(committer.accept, execution_id=NAMES[0])
+        first, *others = committer.together([again, *claims(turn)], single=True)
+        assert isinstance(first, IntegrityError)
+        assert [row.id for row in others] == [f"late-{turn}-{one}" for one in range(number)]
+    with db.write() as connection:
+        there = connection.exec_driver_sql("SELECT name FROM pg_prepared_statements").scalars().all()
+        assumed = db.raw(connection)._prepared._names.values()
+    assert {name.decode() for name in assumed} <= set(there), "the driver assumes no statement that the server lacks"

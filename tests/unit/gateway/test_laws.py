@@ -1,10 +1,13 @@
 """Laws of deciding, on random rules and facts."""
 
+from unittest import mock
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.facts import Facts
+from gateway.rules import ruleset as rulesets
 from gateway.rules.conditions import Evaluation
 from gateway.rules.decide import decide
 from tests.support import rules as made
@@ -18,6 +21,16 @@ def test_candidates_decide_as_all_rules_do(written, facts, recorded):
     candidates = ruleset.candidates(*facts.key)
     verdict = decide(candidates, facts, recorded)
     assert verdict == decide(everything, facts, recorded)
+
+
+@given(made.rules(), made.FACTS, made.RECORDS)
+def test_those_that_are_asked_decide_as_all_rules_do(written, facts, recorded):
+    """Leaving out the rules that want another text changes no verdict, however few want one in the same field."""
+    with mock.patch.object(rulesets, "LEAST", 1):
+        ruleset = made.ruleset(*written)
+    asked, candidates = ruleset.asked(facts.key, facts), ruleset.candidates(*facts.key)
+    assert set(asked) <= set(candidates)
+    assert decide(asked, facts, recorded) == decide(candidates, facts, recorded)
 
 
 @given(made.rules(), made.FACTS, made.RECORDS)
