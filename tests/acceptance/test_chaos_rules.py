@@ -35,7 +35,7 @@ RULES: dict[str, dict[str, Any]] = {
     "denied": {"type": "deny"},
     "suppressed": {"type": "suppress"},
     "once": {"type": "deduplicate", "ttl_seconds": 3600},
-    "three": {"type": "throttle", "max_count": 3, "window_seconds": 3600},
+    "thrice": {"type": "throttle", "max_count": 3, "window_seconds": 3600},
     "paced": {"type": "throttle", "max_count": 5, "window_seconds": 1, "on_excess": "wait", "max_wait_seconds": 600},
     "rerouted": {"type": "reroute", "target_provider": "elsewhere"},
     "changed": {"type": "modify", "changes": {"word": "changed"}},
@@ -47,7 +47,7 @@ ENDS = {
     "denied": {"failed"},
     "suppressed": {"cancelled"},
     "once": {"completed", "cancelled"},
-    "three": {"completed", "cancelled"},
+    "thrice": {"completed", "cancelled"},
 }
 
 
@@ -98,7 +98,7 @@ def check(stack: Stack, history: History) -> None:
         assert statuses.keys() <= ENDS.get(kind, {"completed"}), (kind, statuses)
     assert not [one for kind in ("denied", "suppressed", "chained") for one in found[kind] if one in arrived]
     assert sum(one in arrived for one in found["once"]) == 1
-    assert sum(one in arrived for one in found["three"]) == 3
+    assert sum(one in arrived for one in found["thrice"]) == 3
     assert all(one in arrived for kind in ("paced", "changed", "later", "rerouted") for one in found[kind])
     outputs = [json.loads(rows[one]["output"]) for one in found["chained"]]
     assert {one["chain_id"] for one in outputs} == {row["id"] for row in stack.rows(chains)}

@@ -35,15 +35,19 @@ class Event:
 
 @dataclass
 class Parser:
-    """The state of a connection."""
+    """The state of a connection; ``last_id`` is of the last block that has come whole."""
 
     last_id: str = ""
     retry: int | None = None
     comments: int = 0
+    _id: str = ""
     _type: str = ""
     _data: list[str] = field(default_factory=list)
     _rest: str = ""
     _decode: Any = field(default_factory=codecs.getincrementaldecoder("utf-8"))
+
+    def __post_init__(self) -> None:
+        self._id = self.last_id
 
     def feed(self, piece: bytes) -> Iterator[Event]:
         """The events that end in this piece."""
@@ -54,6 +58,7 @@ class Parser:
             if line:
                 self._line(line)
             else:
+                self.last_id = self._id  # only now: whoever comes back after half a block is sent it once more
                 if self._data:
                     yield Event(self._type or "message", "\n".join(self._data), self.last_id)
                 self._type, self._data = "", []
@@ -68,7 +73,7 @@ class Parser:
         elif name == "data":
             self._data.append(value)
         elif name == "id" and "\0" not in value:
-            self.last_id = value
+            self._id = value
         elif name == "retry" and value.isascii() and value.isdigit():
             self.retry = int(value)
 

@@ -71,3 +71,10 @@ def test_the_tests_own_client_reads_what_the_standard_says(cuts: list[int]) -> N
     events = [event for piece in (*pieces, rest) for event in parser.feed(piece)]
     assert [(one.type, one.data, one.last_id) for one in events] == [("x", '{"ü":1}\n2', "b"), ("message", "", "b")]
     assert (parser.retry, parser.comments) == (3000, 1)
+
+
+def test_the_tests_own_client_goes_on_behind_the_last_whole_event() -> None:
+    """Cut off within an event it comes back with the id before, as the standard says, and is sent that event again."""
+    parser = Parser("a")
+    assert [one.last_id for one in parser.feed(b"id: b\ndata: 1\n\nid: c\ndata: 2\n")] == ["b"]
+    assert parser.last_id == "b"
