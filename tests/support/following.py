@@ -34,7 +34,7 @@ class Following:
         #: whether it is cut off seldom only, so that it comes to an end
         self.calm = False
         self._streams: list[Listener] = []
-        self._stack, self._path = stack, path
+        self._stack, self.path = stack, path
         self._stays, self._dice = stays, random.Random(7)
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
@@ -53,7 +53,7 @@ class Following:
         source = Source(self._stack.url, self._stack.api.key)
         while self.goes_on:
             try:
-                stream = source.open(self._path, self.last_id)
+                stream = source.open(self.path, self.last_id)
             except (httpx.HTTPError, AssertionError):  # nothing answers, or its former place is not free yet
                 time.sleep(0.1)
                 continue
@@ -75,7 +75,7 @@ def check_whole(client: Following, names: set[str], order: list[str]) -> None:
     ids = [event.last_id for event in client.events if event.type != "lagged"]
     assert len(set(ids)) == len(ids), "none comes twice"
     missing = names - {*dispatched(client.events)}
-    assert len(missing) <= skipped, (len(names), len(missing), skipped)
+    assert len(missing) <= skipped, (client.path, client.cuts, len(names), skipped, ids[-1], sorted(missing)[:20])
     common = set(ids) & set(order)
     assert [one for one in ids if one in common] == [one for one in order if one in common]
     assert len(common) > 100
