@@ -74,6 +74,7 @@ def outcome(stack: Stack, subject: str) -> str:
     return str(answer.json()["outcome"])
 
 
+@pytest.mark.gate
 @pytest.mark.usefixtures("folder")
 def test_the_api_goes_on_while_a_provider_is_slow(sqlite_stack: Stack, server: Server) -> None:
     """Dispatches wait for their texts, 64 with one text for one call; all other requests are served meanwhile."""
@@ -108,6 +109,7 @@ def test_five_in_a_minute_over_all_processes(sqlite_stack: Stack, server: Server
         assert Counter(callers.map(ask, range(20))) == {200: 5, 429: 15}
 
 
+@pytest.mark.gate
 @pytest.mark.usefixtures("folder")
 def test_a_worker_goes_on_while_a_provider_is_slow(sqlite_stack: Stack, server: Server) -> None:
     """Steps that wait for their text leave the worker to others; then the rule decides about each."""

@@ -135,6 +135,7 @@ def test_a_family_ends_with_its_supervisor(place: Stack, family: Process) -> Non
     assert left() == []
 
 
+@pytest.mark.gate
 def test_an_api_that_stands_still_is_ended(place: Stack, tmp_path: Path) -> None:
     """One that shows no sign of life is ended, by force in the end, and forked again."""
     if "all" in place.running:

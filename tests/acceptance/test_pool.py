@@ -60,6 +60,7 @@ def _status(pid: int) -> bytes:
         return b""
 
 
+@pytest.mark.gate
 @pytest.mark.parametrize("pool", [5], indirect=True, ids=["rests after 5 s"])
 def test_a_pool_forks_for_work_and_rests_without(stack: Stack, pool: Process) -> None:
     """No process before the first script, at most two for many, none after a rest; then again."""
@@ -102,6 +103,7 @@ def test_what_comes_while_the_pool_goes_to_rest_is_carried_out(stack: Stack, poo
     assert {(row["status"], row["attempt"], row["lapses"]) for row in rows.values()} == {("completed", 1, 0)}
 
 
+@pytest.mark.gate
 def test_a_pool_replaces_killed_processes_while_there_is_work(stack: Stack, pool: Process) -> None:
     """A script whose process is killed is repeated, one that takes too long ends as such; then the pool rests."""
     api = stack.api
