@@ -22,6 +22,7 @@ from layouts import versions
 from measure import Numbers
 from options import arguments
 from processes import BenchError, machine_facts
+from product import Tocsin
 from sinkclient import Sink
 from stages import STAGES, Stage, say
 
@@ -43,6 +44,8 @@ def measure_all(options: argparse.Namespace, rounds: list[dict[str, Numbers]]) -
 def one_round(stage: Stage, options: argparse.Namespace, sink: Sink, found: dict[str, Numbers]) -> None:
     """Measure a stage once on every side."""
     for layout in sides.layouts(options, sink, options.work & set(stage.work)):
+        if stage.own and not isinstance(layout, Tocsin):
+            continue
         with layout:
             numbers = stage.measured(layout, options)
         found.setdefault(layout.name, {}).update(numbers)

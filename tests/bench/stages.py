@@ -128,10 +128,8 @@ def secure(layout: Layout, options: argparse.Namespace) -> Numbers:
     return numbers
 
 
-def gateway(layout: Layout, options: argparse.Namespace) -> Numbers:
+def gateway(layout: Tocsin, options: argparse.Namespace) -> Numbers:
     """Dispatches and the rules that decide them."""
-    if not isinstance(layout, Tocsin):
-        return {}
     numbers = dispatches.dispatches(layout, options, say)
     say(
         f"{layout.name}: dispatches {numbers['dispatch_accepted_ratio']:.2f}x of W2 accepted, "
@@ -144,10 +142,8 @@ def gateway(layout: Layout, options: argparse.Namespace) -> Numbers:
     return numbers
 
 
-def followed(layout: Layout, options: argparse.Namespace) -> Numbers:
+def followed(layout: Tocsin, options: argparse.Namespace) -> Numbers:
     """Work next to open streams, and how soon an event comes."""
-    if not isinstance(layout, Tocsin):
-        return {}
     numbers = streams.streams(layout, options)
     say(
         f"{layout.name}: next to {streams.OPEN} open streams W1 {numbers['streams_w1_ratio']:.2f}x, dispatches "
@@ -158,10 +154,8 @@ def followed(layout: Layout, options: argparse.Namespace) -> Numbers:
     return numbers
 
 
-def history(layout: Layout, options: argparse.Namespace) -> Numbers:
+def history(layout: Tocsin, options: argparse.Namespace) -> Numbers:
     """Reads of a long history against a short one."""
-    if not isinstance(layout, Tocsin):
-        return {}
     numbers = reads.reads(layout, options)
     say(
         f"{layout.name}: lists {numbers['reads_list_ratio_median']:.2f}x of a short history's, the worst "
@@ -172,10 +166,8 @@ def history(layout: Layout, options: argparse.Namespace) -> Numbers:
     return numbers
 
 
-def full(layout: Layout, options: argparse.Namespace) -> Numbers:
+def full(layout: Tocsin, options: argparse.Namespace) -> Numbers:
     """W1 and W2 over a long history against a short one."""
-    if not isinstance(layout, Tocsin):
-        return {}
     numbers = filled.filled(layout, options)
     say(
         f"{layout.name}: over {options.history:,} executions W2 {numbers['filled_w2_completed_per_s_ratio']:.2f}x "
@@ -185,10 +177,8 @@ def full(layout: Layout, options: argparse.Namespace) -> Numbers:
     return numbers
 
 
-def sealed(layout: Layout, options: argparse.Namespace) -> Numbers:
+def sealed(layout: Tocsin, options: argparse.Namespace) -> Numbers:
     """The sealed trail."""
-    if not isinstance(layout, Tocsin):
-        return {}
     found = reads.inside(layout, "trail", options.trail)
     numbers = {"trail_seal_share": found["seal_s_per_1000"] * 100, "trail_verify_per_s": found["verify_per_s"]}
     say(
@@ -209,12 +199,16 @@ def soaked(layout: Layout, options: argparse.Namespace) -> Numbers:
 
 
 class Stage(NamedTuple):
-    """Work measured on one start of a product; ``rounds`` names an option."""
+    """Work measured on one start of a product; ``rounds`` names an option.
+
+    What only Tocsin has is compared with itself: ``own``. No other product is started for it.
+    """
 
     title: str
     work: tuple[str, ...]
-    measured: Callable[[Layout, argparse.Namespace], Numbers]
+    measured: Callable[..., Numbers]
     rounds: str = "rounds"
+    own: bool = False
 
 
 STAGES = (
@@ -223,11 +217,11 @@ STAGES = (
     Stage("runs in flight", ("flight",), flight),
     Stage("slow targets", ("slow",), slow_targets),
     Stage("calls over TLS", ("tls",), secure),
-    Stage("dispatches", ("dispatch",), gateway),
-    Stage("open streams", ("streams",), followed),
-    Stage("reads of a long history", ("reads",), history),
-    Stage("the same work over a long history", ("filled",), full),
-    Stage("the sealed trail", ("trail",), sealed),
+    Stage("dispatches", ("dispatch",), gateway, own=True),
+    Stage("open streams", ("streams",), followed, own=True),
+    Stage("reads of a long history", ("reads",), history, own=True),
+    Stage("the same work over a long history", ("filled",), full, own=True),
+    Stage("the sealed trail", ("trail",), sealed, own=True),
     Stage("queue depth", ("deep",), depth, "deep_rounds"),
     Stage("soak", ("soak",), soaked, ""),
 )

@@ -1,6 +1,7 @@
 """The pool that carries messages out on the event loop: no thread for one that waits, and none holds up another."""
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -139,6 +140,15 @@ def test_a_message_that_is_not_acknowledged_does_not_begin() -> None:
         sent.release(0, 1, 2, 3, 4)
         eventually(lambda: len(sent.ended) == 3, 20, "the others have ended")
         assert sorted(sent.ended) == [1, 2, 4]
+
+
+def test_a_worker_that_quits_leaves_what_is_under_way() -> None:
+    """Celery has the pool end each message then; no greenlet can be ended from outside, and none is."""
+    with pool_of(1) as sent:
+        sent.send(0)
+        sent.pool.terminate_job(os.getpid(), "KILL")
+        sent.release(0)
+        eventually(lambda: sent.ended == [0], 20, "it goes on to its end")
 
 
 def test_a_batch_gives_back_the_places_of_members_that_have_ended() -> None:
