@@ -59,6 +59,7 @@ class Tocsin(Layout):
             "TOCSIN_RATE_LIMIT": "100000000/minute",
             "TOCSIN_STREAMS": "1000",
             "TOCSIN_TENANT_SILENCES": "2000",
+            "TOCSIN_RETENTION_DAYS": "3650",  # retention is measured where a work asks for it
             "TOCSIN_PORT": str(self.port),
             "BENCH_REDIS": socket,
             "TOCSIN_HOST": "127.0.0.1",
