@@ -11,9 +11,9 @@ import re
 
 from flask import Flask, Response, current_app, g
 
-from api import health, prometheus
+from api import health, prometheus, server
+from api.access import me, sign_in, users
 from api.access import routes as keys
-from api.access import sign_in, users
 from api.actions import executions, trigger
 from api.actions import routes as actions
 from api.actions.schemas import BEYOND
@@ -80,6 +80,8 @@ _FAMILIES = (
     diff.blueprint,
     keys.blueprint,
     users.blueprint,
+    me.blueprint,
+    server.blueprint,
     approvals.decisions,
 )
 #: the gateway's, with their whole paths; existing clients find all of the gateway's below ``/compat``

@@ -49,6 +49,9 @@ api_keys = sa.Table(
     sa.Column("last_used_at", sa.BigInteger),
     #: which tenants it covers, as JSON (``gateway.grants``); NULL: its own workspace
     sa.Column("grants", sa.Text),
+    #: of the secret before the last rotation, and until when that one is valid too, ms
+    sa.Column("previous_hash", sa.Text),
+    sa.Column("previous_until", sa.BigInteger),
     #: vouches for ``KEYS_VOUCHED`` of the row
     sa.Column("mac", sa.Text),
     #: when it was revoked, ms; its secret's hash and its MAC are gone then, and the trail can still name it
@@ -102,7 +105,10 @@ IMPLIES = {"write:actions": "execute:actions", "write:playbooks": "execute:playb
 _USE_RECORDED_EVERY_MS = 60_000
 
 #: what the MAC of a key covers
-KEYS_VOUCHED = Vouched("api key", ("id", "workspace_id", "role", "scopes", "expires_at", "secret_hash", "grants"))
+_ROTATED = ("previous_hash", "previous_until")
+KEYS_VOUCHED = Vouched(
+    "api key", ("id", "workspace_id", "role", "scopes", "expires_at", "secret_hash", "grants", *_ROTATED)
+)
 mac, is_vouched_for = KEYS_VOUCHED.mac, KEYS_VOUCHED.is_right
 
 log = logs.logger(__name__)
@@ -202,21 +208,31 @@ def create_key(
 
     The key cannot be read again later. ``grants`` is JSON.
     """
-    key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    key_id, secret = secrets.token_hex(6), new_secret()
     values = {
         "id": key_id,
         "workspace_id": workspace_id,
         "name": name,
         "role": role,
         "scopes": json.dumps(scopes),
-        "secret_hash": _hash(secret),
+        "secret_hash": hashed(secret),
         "created_at": now_ms(),
         "expires_at": expires_at,
         "grants": grants,
     }
     db.execute(sa.insert(api_keys).values(**values, mac=mac(values)))
     audit.record(db, workspace_id, actor, "key.created", key_id, role=role)
-    return key_id, f"tcn_{key_id}_{secret}"
+    return key_id, written(key_id, secret)
+
+
+def new_secret() -> str:
+    """The secret of a key."""
+    return secrets.token_urlsafe(32)
+
+
+def written(key_id: str, secret: str) -> str:
+    """A key as its holder keeps it."""
+    return f"tcn_{key_id}_{secret}"
 
 
 _by_id = Prepared(sa.select(api_keys).where(api_keys.c.id == sa.bindparam("key_id")))
@@ -231,13 +247,12 @@ def authenticate(db: Connection, key: str) -> tuple[Caller, bool] | None:
     key_id, _, secret = rest.partition("_")
     if prefix != "tcn" or not key_id or not secret or not key.isascii():
         return None
-    row = _by_id.first(db, {"key_id": key_id})
-    if row is None or row.revoked_at is not None or not hmac.compare_digest(row.secret_hash, _hash(secret)):
+    row, now = _by_id.first(db, {"key_id": key_id}), now_ms()
+    if row is None or row.revoked_at is not None or not _opens(row, hashed(secret), now):
         return None
     if not is_vouched_for(row):
         log.warning("API key refused: its row was altered or not made by Tocsin", key_id=key_id)
         return None
-    now = now_ms()
     if row.expires_at is not None and row.expires_at <= now:
         return None
     caller = Caller(
@@ -248,6 +263,14 @@ def authenticate(db: Connection, key: str) -> tuple[Caller, bool] | None:
         grants=row.grants,
     )
     return caller, now - (row.last_used_at or 0) > _USE_RECORDED_EVERY_MS
+
+
+def _opens(row: Row, secret_hash: str, now: int) -> bool:
+    """Whether a secret is that of the key, or the one before its last rotation, in its time."""
+    if hmac.compare_digest(row.secret_hash, secret_hash):
+        return True
+    before = row.previous_hash if row.previous_until is not None and row.previous_until > now else None
+    return before is not None and hmac.compare_digest(before, secret_hash)
 
 
 def note_use(db: Connection, key_id: str) -> None:
@@ -268,10 +291,10 @@ def list_keys(db: Connection, workspace_id: str, part: Part, *, revoked: bool = 
     return Found(*read(db, sa.select(api_keys).where(where), order, part, ("created_at", "id")), total)
 
 
-def get_key(db: Connection, workspace_id: str, key_id: str) -> Row | None:
-    """One key of the workspace, also a revoked one."""
-    mine = sa.and_(api_keys.c.workspace_id == workspace_id, api_keys.c.id == key_id)
-    return db.execute(sa.select(api_keys).where(mine)).first()
+def get_key(db: Connection, workspace_id: str, key_id: str, *, for_update: bool = False) -> Row | None:
+    """One key of the workspace, also a revoked one; locked ``for_update``."""
+    query = sa.select(api_keys).where(api_keys.c.workspace_id == workspace_id, api_keys.c.id == key_id)
+    return db.execute(query.with_for_update() if for_update else query).first()
 
 
 def key_name(db: Connection, key_id: str) -> str | None:
@@ -315,7 +338,8 @@ def revoke_key(db: Connection, workspace_id: str, key_id: str, actor: str, *, fo
             "another. Make one first, or revoke it with ?force=true.",
             code="last_admin_key",
         )
-    gone = sa.update(api_keys).where(mine).values(revoked_at=now_ms(), secret_hash="", mac=None)
+    nothing = {"secret_hash": "", "previous_hash": None, "previous_until": None, "mac": None}
+    gone = sa.update(api_keys).where(mine).values(revoked_at=now_ms(), **nothing)
     revoked = db.execute(gone).rowcount == 1
     if revoked:
         audit.record(db, workspace_id, actor, "key.revoked", key_id)
@@ -334,5 +358,6 @@ def _administrators(db: Connection, workspace_id: str) -> set[str]:
     return {row.id for row in rows if "admin" in permissions(row.role, json.loads(row.scopes)) and is_vouched_for(row)}
 
 
-def _hash(secret: str) -> str:
+def hashed(secret: str) -> str:
+    """What is kept of a secret."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -14,11 +14,33 @@ KEY = {
     "created_at": "2026-04-28T12:00:00.000Z",
     "expires_at": None,
     "last_used": None,
+    "previous_until": None,
     "revoked_at": None,
 }
 
 
 FRESH_KEY = {**KEY, "key": "tcn_3f1c9a60b2d4_THE-SECRET-IS-SHOWN-ONCE"}
+
+
+ME = {
+    "id": "3f1c9a60b2d4",
+    "kind": "key",
+    "name": "SIEM connector",
+    "workspace_id": "default",
+    "role": "operator",
+    "permissions": ["dispatch"],
+    "grants": _GRANTS,
+    "expires_at": None,
+}
+
+
+KEY_CHANGE = {"name": "SIEM connector, Frankfurt"}
+
+
+ROTATION = {"keep_hours": 24}
+
+
+ROTATED_KEY = {**FRESH_KEY, "previous_until": "2026-04-29T12:00:00.000Z"}
 
 
 NEW_USER = {"username": "kim", "password": "correct-horse-battery", "role": "operator"}

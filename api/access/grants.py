@@ -72,6 +72,17 @@ def stored(given: Sequence[Mapping[str, Any]] | None, workspace_id: str) -> str 
     return None if given is None else json.dumps([one.written() for one in wanted])
 
 
+def require(held: str | None, workspace_id: str) -> None:
+    """Refuse grants, as a row holds them, that cover more than the caller's own.
+
+    Raises:
+        Forbidden: as it is.
+    """
+    mine = tenants.of(caller())
+    if not all(grants.include(mine, one) for one in tenants.granted(held, workspace_id)):
+        raise Forbidden("Its grants cover more than yours.", code="not_granted")
+
+
 def require_role(role: str) -> None:
     """Refuse a role that may do more than the caller.
 

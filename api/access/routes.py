@@ -14,11 +14,14 @@ from api.http.blueprint import LOCATION, Blueprint, answer, nothing
 from config.errors import InvalidRequest, NotFound, Problem
 from config.settings import settings
 from store import access
+from store.callers import rotation
 from store.engine import db
+from store.engine.db import Connection, Row
 
 blueprint = Blueprint("keys", __name__, tag="keys")
 
-_NEW_KEY = schemas.NewKey()
+_ONE, _FRESH = http_schemas.enveloped(schemas.Key), http_schemas.enveloped(schemas.FreshKey)
+_NEW_KEY, _CHANGE, _ROTATION = schemas.NewKey(), schemas.KeyChange(), schemas.Rotation()
 
 
 @blueprint.get("/keys")
@@ -45,7 +48,7 @@ def list_keys(query: dict[str, Any]) -> Response:
 @blueprint.arguments(_NEW_KEY, example=examples.NEW_KEY)
 @blueprint.answers(
     201,
-    http_schemas.enveloped(schemas.FreshKey),
+    _FRESH,
     example={"data": examples.FRESH_KEY},
     words="The key, shown this once.",
     headers=LOCATION,
@@ -80,7 +83,7 @@ def create_key(given: dict[str, Any]) -> Response:
 @requires("admin")
 @blueprint.answers(
     200,
-    http_schemas.enveloped(schemas.Key),
+    _ONE,
     example={"data": examples.KEY},
     words="The key's record.",
     fails=(404,),
@@ -95,6 +98,72 @@ def get_key(key_id: str) -> Response:
     if row is None:
         raise NotFound(f"There is no key {key_id!r}.")
     return answer({"data": views.key(row)})
+
+
+@blueprint.patch("/keys/<id:key_id>")
+@requires("admin")
+@blueprint.arguments(_CHANGE, example=examples.KEY_CHANGE)
+@blueprint.answers(
+    200,
+    _ONE,
+    example={"data": examples.KEY | examples.KEY_CHANGE},
+    words="The key's record as it is now.",
+    fails=(404,),
+    takes_body=True,
+)
+def rename_key(given: dict[str, Any], key_id: str) -> Response:
+    """Update an API key.
+
+    It gets another name. What it may do never changes: make another key for that, and revoke this one.
+    """
+    with db.write() as connection:
+        rotation.rename(connection, _locked(connection, key_id), caller().key_id, given["name"])
+        row = _locked(connection, key_id)
+    return answer({"data": views.key(row)})
+
+
+@blueprint.post("/keys/<id:key_id>/rotate")
+@requires("admin")
+@blueprint.arguments(_ROTATION, example=examples.ROTATION)
+@blueprint.answers(
+    200,
+    _FRESH,
+    example={"data": examples.ROTATED_KEY},
+    words="The key with its new secret, shown this once.",
+    fails=(404, 409),
+    takes_body=True,
+)
+def rotate_key(given: dict[str, Any], key_id: str) -> Response:
+    """Rotate an API key.
+
+    It gets a new secret, and stays the same key: id, role, scopes and grants, and its name in the audit trail. The
+    secret of before is valid for ``keep_hours`` more, so that its users can be given the new one. A second rotation
+    within that time needs ``replace``. A key that may do more than the caller cannot be rotated by them.
+    """
+    with db.write() as connection:
+        row = _locked(connection, key_id)
+        grants.require_role(row.role)
+        grants.require(row.grants, row.workspace_id)
+        expires_at = _expiry(given["expires_at"]) if "expires_at" in given else row.expires_at
+        key = rotation.rotate(
+            connection,
+            row,
+            caller().key_id,
+            keep_hours=given["keep_hours"],
+            expires_at=expires_at,
+            replace=given["replace"],
+        )
+        row = _locked(connection, key_id)
+    auth.forget(key_id)
+    return answer({"data": {**views.key(row), "key": key}}, headers={"Cache-Control": "no-store"})
+
+
+def _locked(connection: Connection, key_id: str) -> Row:
+    """The row of a key of the caller's workspace that is not revoked, locked."""
+    row = access.get_key(connection, caller().workspace_id, key_id, for_update=True)
+    if row is None or row.revoked_at is not None:
+        raise NotFound(f"There is no key {key_id!r} that is not revoked.")
+    return row
 
 
 @blueprint.delete("/keys/<id:key_id>")

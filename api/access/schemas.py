@@ -11,6 +11,9 @@ from api.http.schemas import Strict, described
 from expressions.suggestions import nearest
 from store.access import ALIASES, ROLES, known_scopes
 
+#: the longest time for which both secrets of a rotated key are valid, hours
+MOST_HOURS = 30 * 24
+
 _SCOPES = sorted(ROLES["admin"])
 _PARTS = re.compile(r"[:._/ -]")
 #: other words for parts of scopes
@@ -59,6 +62,37 @@ class NewKey(Strict):
     )
 
 
+class KeyChange(Strict):
+    """What changes of a key."""
+
+    name = fields.String(required=True, validate=validate.Length(min=1, max=128), metadata=described("Who uses it."))
+
+
+class Rotation(Strict):
+    """How a key is rotated."""
+
+    keep_hours = fields.Integer(
+        load_default=24,
+        strict=True,
+        validate=validate.Range(0, MOST_HOURS),
+        metadata=described("For how long the secret of before is valid too; 0: it ends at once."),
+    )
+    expires_at = fields.AwareDateTime(
+        format="iso",
+        allow_none=True,
+        metadata=described("When the key expires from now on; not given: as before. ISO 8601 with a time zone."),
+    )
+    replace = fields.Boolean(
+        truthy={True},
+        falsy={False},
+        load_default=False,
+        metadata=described(
+            "Whether, while the secret of before is still valid, another is made in place of the newest: for an "
+            "answer that was lost."
+        ),
+    )
+
+
 class KeyQuery(PageQuery):
     """Which keys are listed."""
 
@@ -94,6 +128,10 @@ class Key(Schema):
     created_at = fields.String(metadata=described("ISO 8601, UTC."))
     expires_at = fields.String(allow_none=True, metadata=described("ISO 8601, UTC; null: never."))
     last_used = fields.String(allow_none=True, metadata=described("To the minute; null: never."))
+    previous_until = fields.String(
+        allow_none=True,
+        metadata=described("Until when the secret before the last rotation is valid too; null: there was none."),
+    )
     revoked_at = fields.String(allow_none=True, metadata=described("ISO 8601, UTC; null: it is not revoked."))
 
 

@@ -18,6 +18,7 @@ def key(row: Row) -> dict[str, Any]:
         "created_at": stamp(row.created_at),
         "expires_at": stamp(row.expires_at),
         "last_used": stamp(row.last_used_at),
+        "previous_until": stamp(row.previous_until if row.revoked_at is None else None),
         "revoked_at": stamp(row.revoked_at),
     }
 

@@ -24,7 +24,7 @@ blueprint = Blueprint("docs", __name__)
 root = Blueprint("root", __name__)
 
 _PAGE = "/docs"
-_VERSION = "0.1.0"
+VERSION = "0.1.0"
 _WORDS = """Automated security response. An **action** is a versioned, reusable operation, such as blocking an address.
 A **playbook** combines actions. Triggering an action starts an *execution*; running a playbook starts a *playbook
 execution* (a *run*). Workers perform both.
@@ -59,6 +59,7 @@ TAGS = {
     "keys": "Create and revoke API keys.",
     "users": "Create, change and disable the people who sign in.",
     "auth": "Sign in and out.",
+    "server": "Who asks, and what the server offers.",
     "health": "Health and metrics of the server.",
 }
 
@@ -67,7 +68,7 @@ _KEY_OR_TOKEN = f"{_KEY[:-1]}, or the token of `POST /v1/auth/login`."
 #: what a person or a client that knows the address alone needs
 _INDEX = {
     "name": "Tocsin",
-    "version": _VERSION,
+    "version": VERSION,
     "documentation": _PAGE,
     "openapi": "/api/openapi.json",
     "health": "/health",
@@ -146,7 +147,7 @@ def render(
     ``app`` knows the converters of the paths, and serves nothing. ``beyond`` has, by the name of a schema, what the
     library cannot derive of its shape.
     """
-    app.config.update(API_TITLE="Tocsin", API_VERSION=_VERSION, OPENAPI_VERSION="3.1.0")
+    app.config.update(API_TITLE="Tocsin", API_VERSION=VERSION, OPENAPI_VERSION="3.1.0")
     info = {"description": _WORDS, "contact": {"name": "The operator of this Tocsin server"}}
     api = Documented(app, spec_kwargs={"info": info, "servers": [{"url": "/"}]})
     for converter in (IdConverter, DispatchIdConverter, StepIdConverter):

@@ -31,6 +31,8 @@ from store.sealing import cursors
 _LAST_PAGE = DEEPEST
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CURSOR_CHARACTERS = 1024
+#: items of a page or part
+MOST_ITEMS = 100
 #: items of a part whose limit is not given, in a list that is shown whole by default
 _PART = 100
 
@@ -51,7 +53,7 @@ class CursorQuery(Schema):
         },
     )
     limit = fields.Integer(
-        validate=validate.Range(min=1, max=100),
+        validate=validate.Range(min=1, max=MOST_ITEMS),
         metadata={"description": "Items of a part read by cursor, up to 100.", "example": 20},
     )
 
@@ -70,7 +72,7 @@ class PageQuery(CursorQuery):
     )
     per_page = fields.Integer(
         load_default=20,
-        validate=validate.Range(min=1, max=100),
+        validate=validate.Range(min=1, max=MOST_ITEMS),
         metadata={"description": "Items on a page, up to 100.", "example": 20},
     )
 

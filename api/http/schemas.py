@@ -82,10 +82,14 @@ def definition_tags() -> fields.List[str]:
     )
 
 
+#: the longest that a reader may wait, seconds
+MOST_SECONDS = 30
+
+
 def wait(for_what: str) -> fields.Float:
     """How long a reader may wait; ``for_what`` ends the description."""
-    metadata = described(f"Seconds to wait, up to 30, {for_what}", example=10)
-    return fields.Float(load_default=0, validate=validate.Range(min=0, max=30), metadata=metadata)
+    metadata = described(f"Seconds to wait, up to {MOST_SECONDS}, {for_what}", example=10)
+    return fields.Float(load_default=0, validate=validate.Range(min=0, max=MOST_SECONDS), metadata=metadata)
 
 
 #: how long a name may be

@@ -14,7 +14,10 @@ from store.streams.ids import BEHIND, Mark
 from store.trail import Entry, Position
 
 #: events of the trail after which a key, and a user, are looked up again
-_OF_KEYS, _OF_USERS = frozenset({"key.revoked"}), frozenset({"user.changed", "user.disabled", "session.closed"})
+_OF_KEYS, _OF_USERS = (
+    frozenset({"key.revoked", "key.rotated"}),
+    frozenset({"user.changed", "user.disabled", "session.closed"}),
+)
 
 
 class Bite(NamedTuple):

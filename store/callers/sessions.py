@@ -57,6 +57,11 @@ def start(db: Connection, username: str, workspace_id: str, seconds: int) -> Ope
     return Opened(jti, tokens.make(tokens.Said(username, jti, now, until)))
 
 
+def ends(db: Connection, jti: str) -> int | None:
+    """When a session ends by itself, ms; None where there is none such."""
+    return db.scalar(sa.select(sessions.c.expires_at).where(sessions.c.jti == jti))
+
+
 def close(db: Connection, jti: str) -> bool:
     """Close a session for ever; false when it is closed already."""
     mine = sa.and_(sessions.c.jti == jti, sessions.c.revoked_at.is_(None))

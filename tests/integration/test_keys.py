@@ -30,6 +30,7 @@ def test_a_key_is_shown_once(door: Door) -> None:
         "created_at",
         "expires_at",
         "last_used",
+        "previous_until",
         "revoked_at",
     }
     assert (fresh["role"], fresh["scopes"], fresh["expires_at"], fresh["last_used"]) == ("operator", [], None, None)

@@ -27,7 +27,7 @@ STATES = {(f"GET {path}", "503") for path in ("/health", "/metrics", "/metrics/p
 VERBS = {"Approve", "Cancel", "Compare", "Create", "Delete", "Disable", "Enable", "Export", "Get", "Import", "List"}
 VERBS |= {"Pause", "Reject", "Replace", "Resume", "Retry", "Revoke", "Run", "Send", "Trigger", "Update", "Validate"}
 VERBS |= {"Close", "Dispatch", "End", "Evaluate", "Flush", "Lift", "Open", "Preview", "Reload"}
-VERBS |= {"Follow", "Replay", "Restore", "Sign", "Simulate", "Stop", "Test", "Verify"}
+VERBS |= {"Follow", "Replay", "Restore", "Rotate", "Sign", "Simulate", "Stop", "Test", "Verify"}
 
 
 def operations(door: Door) -> dict[str, dict[str, Any]]:
@@ -80,7 +80,7 @@ def test_every_operation_belongs_to_a_resource(door: Door) -> None:
         path = re.sub("^/(api|v1|admin)/", "", name.split()[1]).strip("/")
         whole, _, part = path.partition("/")
         expected = f"{whole.removesuffix('s')} executions" if "executions" in part else whole
-        assert tag == {"metrics": "health", "circuit-breakers": "providers"}.get(whole, expected), name
+        assert tag == {"metrics": "health", "circuit-breakers": "providers", "me": "server"}.get(whole, expected), name
         assert operation["summary"].split()[0] in VERBS, name
         assert len(operation["summary"].split()) <= 7, name
 
