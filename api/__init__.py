@@ -46,6 +46,7 @@ from api.http.rate_limits import Limiter, standing
 from api.lifecycle import routes as lifecycle
 from api.playbooks import import_export
 from api.playbooks import routes as playbooks
+from api.playbooks import simulation as playbook_simulation
 from api.recurring import routes as recurring
 from api.runs import diff, steps
 from api.runs import events as run_events
@@ -72,6 +73,7 @@ _FAMILIES = (
     trigger.blueprint,
     executions.blueprint,
     import_export.blueprint,
+    playbook_simulation.blueprint,
     playbooks.blueprint,
     runs.blueprint,
     steps.blueprint,

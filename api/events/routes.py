@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Response, g
 
+from api.events import forecast
 from api.events import schemas as shapes
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
@@ -15,6 +16,7 @@ from expressions.suggestions import did_you_mean
 from playbooks.definitions.events import USUAL
 from playbooks.definitions.parameter_values import value_fault
 from store.ids import new_id
+from tasks.dry_run import events as dry_run
 from tasks.intake.candidates import Refusal
 from tasks.intake.events import TriggerEvent, handle_event
 from tasks.secrets.brief import brief
@@ -27,6 +29,13 @@ _EVENT = shapes.Event()
 @blueprint.post("/events", parameters=[KEY_HEADER])
 @requires("execute:playbooks")
 @blueprint.arguments(_EVENT, example=shapes.EXAMPLE)
+@blueprint.arguments(shapes.EventQuery(), location="query")
+@blueprint.answers(
+    200,
+    http_schemas.enveloped(forecast.EventForecast),
+    example={"data": forecast.EXAMPLE},
+    words="With dry_run=true: what it would start.",
+)
 @blueprint.answers(
     202,
     http_schemas.enveloped(shapes.EventOutcome),
@@ -35,7 +44,7 @@ _EVENT = shapes.Event()
     fails=(422,),
     takes_body=True,
 )
-def send_event(given: dict[str, Any]) -> Response:
+def send_event(given: dict[str, Any], query: dict[str, Any]) -> Response:
     """Send an event.
 
     Each enabled playbook whose trigger names the event, or a wildcard above it, and whose conditions it meets is
@@ -43,6 +52,8 @@ def send_event(given: dict[str, Any]) -> Response:
     Idempotency-Key, which serves as the id where the body has none), it is answered with the same runs and
     ``repeated``; playbooks that could not be started are tried again. For each that could not be started there is a
     failed run; for each whose conditions the event does not meet, the answer names the first of them.
+
+    With ``dry_run=true`` nothing is started or written: the answer tells what would be, condition by condition.
     """
     _check_size(given["data"])
     key = idempotency_key()
@@ -57,6 +68,8 @@ def send_event(given: dict[str, Any]) -> Response:
         request_id=g.request_id,
         unless_urgent=HERE.refuse,
     )
+    if query["dry_run"]:
+        return answer({"data": forecast.shown(this, dry_run.foretell(this))})
     with LISTS.waiting():
         result = handle_event(this)
     members = {

@@ -17,7 +17,8 @@ _NAME = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)+$"
 _ID = "^[ -~]+$"
 
 
-def _check_name(event: str) -> None:
+def check_name(event: str) -> None:
+    """Raise ValidationError for the name of an event that cannot be sent."""
     if event in OWN_EVENTS:
         raise ValidationError(f"{event} happens by itself and cannot be sent.")
     if family(event) in RESERVED:
@@ -36,7 +37,7 @@ class Event(Strict):
 
     event = fields.String(
         required=True,
-        validate=[validate.Length(max=MAX_EVENT_CHARACTERS), _check_name],
+        validate=[validate.Length(max=MAX_EVENT_CHARACTERS), check_name],
         metadata=described(
             "What has happened: finding.new, finding.status_changed, scan.completed, scan.failed, or a name of your "
             "own of that form, of another family than action, approval and playbook.",
@@ -54,6 +55,17 @@ class Event(Strict):
         metadata=described(
             "Names this very event: sent again under the same id it starts no playbook twice.", pattern=_ID
         ),
+    )
+
+
+class EventQuery(Strict):
+    """How an event is sent."""
+
+    dry_run = fields.Boolean(
+        truthy={"true"},
+        falsy={"false"},
+        load_default=False,
+        metadata={"description": "Tell what the event would start, and start nothing.", "example": False},
     )
 
 

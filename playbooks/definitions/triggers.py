@@ -165,7 +165,7 @@ def subject(event: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A condition that an event does not meet."""
+    """A condition, and what an event has in its place: of ``mismatch``, one that the event does not meet."""
 
     #: where it stands in the playbook, as a JSON pointer
     pointer: str
@@ -189,17 +189,23 @@ def mismatch(conditions: Any, event: Mapping[str, Any]) -> Mismatch | None:
     """
     if not isinstance(conditions, Mapping):
         return None if conditions is None else Mismatch(_CONDITIONS, "", conditions, None, missing=True)
+    return next((one for one, met in judged(conditions, event) if not met), None)
+
+
+def judged(conditions: Any, event: Mapping[str, Any]) -> Iterator[tuple[Mismatch, bool]]:
+    """Each condition, operator by operator, with what the event has there, and whether that meets it."""
+    if not isinstance(conditions, Mapping):
+        return
     places = (_about(event), _data(event), subject(event))
     for path, asked in conditions.items():
         value = next((found for found in _lookups(str(path), places) if found is not _MISSING), _MISSING)
         operators = asked if isinstance(asked, Mapping) else {"$eq": asked}
         for operator, operand in operators.items():
-            if not _holds(operator, operand, value):
-                pointer = _CONDITIONS + _pointer(path)
-                wanted = {operator: operand} if isinstance(asked, Mapping) else asked
-                missing = value is _MISSING
-                return Mismatch(pointer, str(path), wanted, None if missing else value, missing)
-    return None
+            pointer = _CONDITIONS + _pointer(path)
+            wanted = {operator: operand} if isinstance(asked, Mapping) else asked
+            missing = value is _MISSING
+            looked = Mismatch(pointer, str(path), wanted, None if missing else value, missing)
+            yield looked, _holds(operator, operand, value)
 
 
 def _data(event: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,8 +1,8 @@
 """What a run pins when it begins: a revision of each action and provider that its playbook names."""
 
 import functools
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from config.errors import Conflict
 from playbooks.plan import every_step
@@ -24,7 +24,19 @@ def pins(workspace_id: str, revision_id: str, kept: Mapping[str, str] | None = N
     Raises:
         Conflict: an action or a provider that it uses is gone or switched off. Unavailable: the database is away.
     """
-    used, kept = _used(revision_id), kept or {}
+    return _pinned(workspace_id, _used(revision_id), kept or {})
+
+
+def pins_of(workspace_id: str, definition: Mapping[str, Any]) -> dict[str, str]:
+    """The same for a definition of which there is no revision.
+
+    Raises:
+        As ``pins``.
+    """
+    return _pinned(workspace_id, _named(definition), {})
+
+
+def _pinned(workspace_id: str, used: _Used, kept: Mapping[str, str]) -> dict[str, str]:
     heads = shared_reads.read_one(actions.heads, workspace_id, used.actions) if used.actions else {}
     found = provided.pins(workspace_id, used.providers, kept)
     for action_id in used.actions:
@@ -40,7 +52,11 @@ def pins(workspace_id: str, revision_id: str, kept: Mapping[str, str] | None = N
 
 @functools.lru_cache(maxsize=256)
 def _used(revision_id: str) -> _Used:
-    steps = every_step(revisions.playbook(revision_id)[0].definition["steps"])
+    return _named(revisions.playbook(revision_id)[0].definition)
+
+
+def _named(definition: Mapping[str, Any]) -> _Used:
+    steps: Iterable[Mapping[str, Any]] = every_step(definition["steps"])
     named = sorted({step["action_ref"] for step in steps if step["type"] == "action"})
     sent = tuple(name for name in named if provided.is_provider(name))
     return _Used(tuple(name for name in named if name not in sent), sent)

@@ -152,6 +152,18 @@ def create(
     return creation(caller, wanted, expected=expected, alongside=alongside).carry_out()
 
 
+def checked(caller: Caller, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """A definition as it would be stored, which the caller might write.
+
+    Raises:
+        InvalidRequest: the definition has faults, all named. Forbidden: the caller may not trigger an action that it
+            names.
+    """
+    definition = _checked(caller, wanted, NOTHING_ELSE)
+    refuse_untriggerable(caller, definition)
+    return definition
+
+
 def creation(
     caller: Caller, wanted: Mapping[str, Any], *, expected: Expected = NOTHING_ELSE, alongside: Alongside = nothing
 ) -> Change[Playbook]:

@@ -2,11 +2,12 @@
 
 ``Walk.block`` goes through one list of steps: first along the links that a run would follow, then through the rest, as
 if each were reached. Containers are entered by walking their steps: every branch, the first iteration of a loop, the
-first items of a for_each. The walk is bounded: all steps in addition to those of the playbook itself (further items,
-the steps of playbooks that it starts) are taken from one ``DryRunBudget``.
+first items of a for_each. A step that has a mock (``tasks.dry_run.mocks``) ends with it. The walk is bounded: all steps
+in addition to those of the playbook itself (further items, the steps of playbooks that it starts) are taken from one
+``DryRunBudget``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,8 +20,9 @@ from playbooks.states import Mode, Status
 from store.engine import db
 from store.executions import transitions
 from store.executions.rows import NewRow
-from tasks.dry_run import playbooks, steps
+from tasks.dry_run import mocks, playbooks, steps
 from tasks.dry_run.context import SimulatedContext
+from tasks.dry_run.mocks import Mock
 from tasks.dry_run.playbooks import Above, DryRunBudget
 from tasks.dry_run.steps import StepForecast, StepSimulation
 from tasks.dry_run.values import Assumed, assumed, fill
@@ -30,6 +32,7 @@ from tasks.runs.errors import StepError, because, error_of
 from tasks.runs.run import Run
 from tasks.runs.step_entries import Place, new_step
 
+NO_MOCKS: Mapping[str, Mock] = {}
 #: the most items of a for_each that are simulated one by one
 MOST_ITERATIONS = 10
 
@@ -40,6 +43,10 @@ _SIMULATIONS = {
     "delay": steps.delay,
     "approval": steps.approval,
 }
+
+
+def at_once() -> None:
+    """Go on to the next step without a rest."""
 
 
 def summary(rows: list[Json], error: Json | None) -> Json:
@@ -57,12 +64,21 @@ def summary(rows: list[Json], error: Json | None) -> Json:
 class Walk:
     """One walk over the plan of a run.
 
-    ``above`` are the runs above it.
+    ``above`` are the runs above it; ``mocked`` gives outcomes of its steps; ``rest`` is called before each step.
     """
 
-    def __init__(self, run: Run, budget: DryRunBudget, above: Above) -> None:
+    def __init__(
+        self,
+        run: Run,
+        budget: DryRunBudget,
+        above: Above,
+        *,
+        mocked: Mapping[str, Mock] = NO_MOCKS,
+        rest: Callable[[], None] = at_once,
+    ) -> None:
         self.run = run = replace(run, mode=Mode.DRY_RUN)  # whatever the mode of the original: nothing may go out
         self.budget = budget
+        self.mocked, self.rest = mocked, rest
         self.above = (*above, (run.playbook_id, run.target))
         self.context = SimulatedContext(run)
         self.redact = self.context.redact
@@ -99,6 +115,7 @@ class Walk:
 
         Returns the next link (None: the block fails) and its error.
         """
+        self.rest()
         row, forecast, error = self._added(node, place, previous), StepForecast(), None
         following: str | None = node.on_success
         held_at = len(self.rows)
@@ -164,19 +181,25 @@ class Walk:
 
     def _enter(self, simulated: StepSimulation, forecast: StepForecast, place: Place, *, taken: bool) -> str:
         kind = simulated.node.type
-        if kind in _SIMULATIONS:
-            return _SIMULATIONS[kind](simulated, forecast)
-        if kind == "playbook":
-            return playbooks.enter(simulated, forecast, self.budget, self.above, self._start)
+        if kind in _SIMULATIONS or kind == "playbook":
+            following = self._described(simulated, forecast, kind)
+            if forecast.verdict != "would be skipped":
+                mocks.apply(self.mocked.get(simulated.node.id), forecast)
+            return following
         forecast.presumed = True
         {"parallel": self._parallel, "loop": self._loop, "for_each": self._for_each}[kind](
             simulated, forecast, place, taken
         )
         return simulated.node.on_success
 
+    def _described(self, simulated: StepSimulation, forecast: StepForecast, kind: str) -> str:
+        if kind != "playbook":
+            return _SIMULATIONS[kind](simulated, forecast)
+        return playbooks.enter(simulated, forecast, self.budget, self.above, self._start)
+
     def _start(self, run: Run) -> Json:
         """Simulate a started playbook; returns only its summary."""
-        walk = Walk(run, self.budget, self.above)
+        walk = Walk(run, self.budget, self.above, rest=self.rest)
         error = walk.block(Place("", None, ()), taken=True)
         return summary(walk.rows, error)
 

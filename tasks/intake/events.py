@@ -118,7 +118,9 @@ class Chosen:
 
     considered: int
     candidates: list[Candidate]
-    #: of the others the first ones, each with a condition that the event does not meet
+    #: the first of the others
+    others: list[Playbook]
+    #: of these the each with a condition that the event does not meet
     not_matched: dict[str, Mismatch]
 
 
@@ -129,14 +131,16 @@ def choose(this: TriggerEvent) -> Chosen:
         Unprocessable: the id names another event.
     """
     event, waiting = this.payload(), db.read_one(playbooks.listening, this.workspace_id, names(this.event))
-    found, others = list[Candidate](), dict[str, Mismatch]()
+    found, others = list[Candidate](), list[Playbook]()
+    unmet_of = dict[str, Mismatch]()
     for playbook in waiting:
         unmet = mismatch(playbook.revision.definition["trigger"].get("conditions"), event)
         if unmet is None:
             found.append(_candidate(this, event, playbook))
         elif len(others) < MOST_NOT_MATCHED:
-            others[playbook.id] = unmet
-    return Chosen(considered=len(waiting), candidates=found, not_matched=others)
+            others.append(playbook)
+            unmet_of[playbook.id] = unmet
+    return Chosen(considered=len(waiting), candidates=found, others=others, not_matched=unmet_of)
 
 
 def _candidate(this: TriggerEvent, event: Mapping[str, Any], playbook: Playbook) -> Candidate:

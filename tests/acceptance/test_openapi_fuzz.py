@@ -201,6 +201,10 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "429"]
 include-operation-id = "evaluateRules"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400"]
 
+[[operations]]
+include-operation-id = "simulatePlaybook"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "422"]
+
 [[operations]]  # the id of an event may have been that of another one
 include-operation-id = "sendEvent"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "422"]

@@ -57,6 +57,7 @@ ENTRIES = {
     ("GET", "/playbooks"): _READ,
     ("POST", "/playbooks"): _WRITE,
     ("POST", "/playbooks/validate"): _READ,
+    ("POST", "/playbooks/simulate"): _WRITE,
     ("POST", "/playbooks/import"): _WRITE,
     ("GET", "/playbooks/<id:playbook_id>/export"): _READ,
     ("GET", "/playbooks/<id:playbook_id>"): _READ,
@@ -288,6 +289,9 @@ _BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/actions/<id:action_id>/trigger"): {"parameters": {}},
     ("PATCH", "/actions/<id:action_id>"): {"description": "new"},
     ("POST", "/events"): {"event": "finding.new"},
+    ("POST", "/playbooks/simulate"): {
+        "definition": {"name": "D", "steps": [{"id": "wait", "type": "delay", "seconds": 1}]}
+    },
     ("POST", "/keys"): {"name": "new"},
     ("PATCH", "/keys/<id:key_id>"): {"name": "new"},
     ("POST", "/v1/rules/evaluate"): {"namespace": "n", "tenant": "default", "provider": "p", "action_type": "t"},

@@ -376,3 +376,43 @@ def test_what_an_event_says_of_itself_shows_no_secret_and_is_short(door: Door) -
         door.create_playbook(name=f"More {number}", trigger={"event": "finding.new", "conditions": {"a": 1}})
     outcome = sent(door)
     assert (outcome["considered"], len(outcome["not_matched"])) == (59, 50)
+
+
+def test_a_dry_run_tells_what_an_event_would_start(everywhere: Door) -> None:
+    """Which playbooks would start, with what; which not, condition by condition; and nothing has happened."""
+    door = everywhere
+    conditions = {"severity": {"$in": ["high", "critical"]}, "asset.tags": {"$contains": "staging"}}
+    parameters = [{"name": "title", "type": "string", "required": False}]
+    starts = door.create_playbook(name="Would start", trigger="finding.new", parameters=parameters)["id"]
+    refused = door.create_playbook(name="Would not", trigger={"event": "finding.new", "conditions": conditions})["id"]
+    needs = [{"name": "owner", "type": "string", "required": True}]
+    failing = door.create_playbook(name="Would fail", trigger="finding.new", parameters=needs)["id"]
+    door.create_playbook(name="Of another event", trigger="scan.completed")
+    with db.read() as connection:
+        count = "SELECT (SELECT count(*) FROM executions), (SELECT count(*) FROM audit), "
+        count += "(SELECT count(*) FROM idempotency_keys)"
+        before = connection.exec_driver_sql(count).one()
+    event = {"event": "finding.new", "data": {"finding": FINDING}, "id": "dry-4711"}
+    answer = door.call("POST", "/api/events?dry_run=true", json=event)
+    assert answer.status_code == 200, answer.text
+    told = {one["playbook_id"]: one for one in answer.json["data"]["playbooks"]}
+    assert set(told) == {starts, refused, failing}
+    assert told[starts]["would_start"] is True
+    assert (told[starts]["target_asset_id"], told[starts]["parameters"]) == ("a-1", {"title": "Open port"})
+    assert (told[refused]["would_start"], told[refused]["code"]) == (False, "not_matched")
+    assert {one["condition"]: one["met"] for one in told[refused]["conditions"]} == {
+        "/trigger/conditions/severity": True,
+        "/trigger/conditions/asset.tags": False,
+    }
+    assert (told[failing]["would_start"], told[failing]["code"]) == (False, "invalid_parameters")
+    with db.read() as connection:
+        assert connection.exec_driver_sql(count).one() == before
+    outcome = sent(door, data={"finding": FINDING}, id="dry-4711")
+    assert started(outcome) == [starts]
+    again = door.call("POST", "/api/events?dry_run=true", json=event).json["data"]["playbooks"]
+    known = next(one for one in again if one["playbook_id"] == starts)
+    assert (known["code"], known["execution_id"]) == ("already_started", outcome["started"][0]["execution_id"])
+    other = door.call("POST", "/api/events?dry_run=true", json={**event, "id": "dry-4712"}).json["data"]["playbooks"]
+    busy = next(one for one in other if one["playbook_id"] == starts)
+    assert (busy["code"], busy["execution_id"]) == ("already_running", outcome["started"][0]["execution_id"])
+    assert_problem(door.call("POST", "/api/events?dry_run=yes", json=event), 400)
