@@ -19,7 +19,7 @@ MAY_BE_WRONG = {
     "PUT /api/actions/{action_id}": rf"{_DEFINITION}|/id|/version",
     "PATCH /api/actions/{action_id}": rf"{_DEFINITION}|/id|/version",
     "POST /api/playbooks": _PLAYBOOK,
-    "POST /api/playbooks/simulate": rf"/definition.*|/mocks/.*|/event/event|/playbook_id|",
+    "POST /api/playbooks/simulate": r"/definition.*|/mocks/.*|/event/event|/playbook_id|",
     "PUT /api/playbooks/{playbook_id}": rf"{_PLAYBOOK}|/id|/version",
     "PATCH /api/playbooks/{playbook_id}": rf"{_PLAYBOOK}|/id|/version",
     "POST /api/playbooks/{playbook_id}/run": "/target_asset_id",
