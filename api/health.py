@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from api import installation, prometheus, trail_health
 from api.gateway import outcome_counts
 from api.http.auth import public, reader
-from api.http.base_schema import Schema
+from api.http.base_schema import Answer
 from api.http.blueprint import Blueprint, answer
 from api.http.load import HERE
 from api.http.writes import Writes
@@ -84,34 +84,50 @@ _AWAY = {"status": "degraded"}
 _SECURITY: list[dict[str, list[str]]] = [{}, {"bearer": []}, {"apiKey": []}]
 
 
-class Metrics(outcome_counts.OutcomeCounts):
+_STATUS = fields.String(metadata={"description": "ok, or degraded: something needs attention."})
+
+
+class QueueHealth(Answer):
+    """A queue."""
+
+    messages = fields.Integer(
+        allow_none=True, metadata={"description": "How many wait there; null with another broker than Redis."}
+    )
+    oldest_seconds = fields.Float(
+        metadata={"description": "For how long the oldest execution has waited that no worker has claimed."}
+    )
+
+
+class _Counts(outcome_counts.OutcomeCounts):
     """Counts over all workspaces."""
 
-    status = fields.String(metadata={"description": "ok, or degraded: something needs attention."})
     executions = fields.Dict(
+        values=fields.Integer(),
         metadata={
             "description": "Executions by status: all that have not ended, and the newest "
             f"{listing.MOST_COUNTED} that have."
-        }
+        },
     )
     backlog = fields.Integer(metadata={"description": "Executions that wait for a worker."})
     oldest_overdue_seconds = fields.Float(metadata={"description": "By how much the most overdue work is late."})
-    workers = fields.Dict(metadata={"description": "Worker processes by state."})
-    queues = fields.Dict(
-        metadata={
-            "description": "By queue: messages, how many wait there (null with another broker than Redis), and "
-            "oldest_seconds, for how long the oldest execution has waited that no worker has claimed."
-        }
-    )
-
+    workers = fields.Dict(values=fields.Integer(), metadata={"description": "Worker processes by state."})
+    queues = fields.Dict(values=fields.Nested(QueueHealth), metadata={"description": "The queues, by name."})
     audit_trail = fields.Nested(trail_health.TrailHealth, metadata={"description": "The sealed audit trail."})
 
 
-class HealthMetrics(Metrics, outcome_counts.MoreOutcomeCounts):
+class Metrics(_Counts):
+    """Counts over all workspaces; of those who may not read them only ``status`` is said."""
+
+    ALWAYS = frozenset({"status"})
+
+    status = _STATUS
+
+
+class HealthMetrics(_Counts, outcome_counts.MoreOutcomeCounts):
     """The counts of ``Metrics``, and two more."""
 
 
-class WorkerHealth(Schema):
+class WorkerHealth(Answer):
     """A worker process."""
 
     name = fields.String(metadata={"description": "Its name."})
@@ -128,10 +144,15 @@ class WorkerHealth(Schema):
     )
 
 
-class Health(Schema):
-    """The state of the system; ``secret_key``, ``function_files`` and ``configuration`` are for admins."""
+class Health(Answer):
+    """The state of the system; ``secret_key``, ``function_files`` and ``configuration`` are for admins.
 
-    status = fields.String(metadata={"description": "ok, or degraded: something needs attention."})
+    Of those who may not read it only ``status`` is said.
+    """
+
+    ALWAYS = frozenset({"status"})
+
+    status = _STATUS
     database = fields.String(metadata={"description": "ok, or read_only: it answers and takes no writes."})
     redis = fields.String(metadata={"description": "ok, read_only or away: work starts later, none is lost."})
     workers = fields.List(fields.Nested(WorkerHealth), metadata={"description": "Living worker processes."})

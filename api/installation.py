@@ -9,7 +9,7 @@ from typing import Any
 
 from marshmallow import fields
 
-from api.http.base_schema import Schema
+from api.http.base_schema import Answer
 from config import logs
 from config.settings import settings
 from providers.handlers import library
@@ -33,7 +33,7 @@ EXAMPLE: dict[str, Any] = {
 log = logs.logger(__name__)
 
 
-class SecretKeyHealth(Schema):
+class SecretKeyHealth(Answer):
     """Whether the secret key is that of what is stored."""
 
     status = fields.String(metadata={"description": "ok, or unreadable: TOCSIN_SECRET_KEY is not the one."})
@@ -42,11 +42,12 @@ class SecretKeyHealth(Schema):
         fields.String(), metadata={"description": "The ids of the keys that made what cannot be opened."}
     )
     unreadable = fields.Dict(
-        metadata={"description": f"By table: values that cannot be opened, of up to {foreign_keys.MOST} looked at."}
+        values=fields.Integer(),
+        metadata={"description": f"By table: values that cannot be opened, of up to {foreign_keys.MOST} looked at."},
     )
 
 
-class FileFaultHealth(Schema):
+class FileFaultHealth(Answer):
     """A file of Python functions that is left out, in part or as a whole."""
 
     file = fields.String(metadata={"description": "Its path."})
@@ -54,14 +55,14 @@ class FileFaultHealth(Schema):
     message = fields.String(metadata={"description": "Why."})
 
 
-class FunctionFilesHealth(Schema):
+class FunctionFilesHealth(Answer):
     """The folders of Python functions."""
 
     folders = fields.List(fields.String(), metadata={"description": "TOCSIN_ACTIONS_DIR."})
     faults = fields.List(fields.Nested(FileFaultHealth), metadata={"description": "What cannot be loaded."})
 
 
-class ConfigurationHealth(Schema):
+class ConfigurationHealth(Answer):
     """The gateway's configuration."""
 
     folder = fields.String(metadata={"description": "TOCSIN_CONFIG_DIR."})

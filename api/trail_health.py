@@ -7,7 +7,8 @@ from typing import Any
 from marshmallow import fields
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from api.http.base_schema import Schema
+from api.http.base_schema import Answer
+from api.http.schemas import moment
 from api.http.times import stamp
 from store.blocks import seals, walks
 from store.engine import db
@@ -24,13 +25,13 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-class TrailHealth(Schema):
+class TrailHealth(Answer):
     """The sealed audit trail."""
 
     valid = fields.Boolean(
         allow_none=True, metadata={"description": "Whether the last daily check found it as sealed; null before one."}
     )
-    checked_at = fields.String(allow_none=True, metadata={"description": "When the last daily check ended."})
+    checked_at = moment("When the last daily check ended.", null=True)
     records_checked = fields.Integer(metadata={"description": "Rows that it compared with their seals."})
     seals_checked = fields.Integer(metadata={"description": "Seals that it checked."})
     faults = fields.List(fields.String(), metadata={"description": "What is wrong, each with the number of its seal."})
@@ -63,8 +64,8 @@ def gauges(state: dict[str, Any]) -> Iterator[Metric]:
         words = "1, or 0 when the audit trail is not as it was sealed."
         yield GaugeMetricFamily("tocsin_audit_trail_valid", words, float(state["valid"]))
     if state["checked_at"] is not None:
-        moment = datetime.fromisoformat(state["checked_at"]).timestamp()
-        yield GaugeMetricFamily("tocsin_audit_trail_checked_timestamp_seconds", "When it was checked last.", moment)
+        checked = datetime.fromisoformat(state["checked_at"]).timestamp()
+        yield GaugeMetricFamily("tocsin_audit_trail_checked_timestamp_seconds", "When it was checked last.", checked)
     yield GaugeMetricFamily("tocsin_audit_trail_seals", "Seals of the audit trail.", state["seals"])
     words = "How long the oldest row of the audit trail has waited for its seal."
     yield GaugeMetricFamily("tocsin_audit_trail_unsealed_seconds", words, state["unsealed_seconds"])

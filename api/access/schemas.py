@@ -5,9 +5,9 @@ import re
 from marshmallow import ValidationError, fields, validate
 
 from api.access import grants
-from api.http.base_schema import Schema
+from api.http.base_schema import Answer
 from api.http.pages import PageQuery
-from api.http.schemas import Strict, described
+from api.http.schemas import Strict, described, moment
 from expressions.suggestions import nearest
 from store.access import ALIASES, ROLES, known_scopes
 
@@ -115,7 +115,7 @@ class Revocation(Strict):
     )
 
 
-class Key(Schema):
+class Key(Answer):
     """An API key without its secret."""
 
     id = fields.String(metadata=described("Its id, also the second part of the key."))
@@ -125,14 +125,13 @@ class Key(Schema):
     grants = fields.List(
         fields.Nested(grants.Grant), allow_none=True, metadata=described("What it covers; null: its workspace.")
     )
-    created_at = fields.String(metadata=described("ISO 8601, UTC."))
-    expires_at = fields.String(allow_none=True, metadata=described("ISO 8601, UTC; null: never."))
-    last_used = fields.String(allow_none=True, metadata=described("To the minute; null: never."))
-    previous_until = fields.String(
-        allow_none=True,
-        metadata=described("Until when the secret before the last rotation is valid too; null: there was none."),
+    created_at = moment("ISO 8601, UTC.")
+    expires_at = moment("ISO 8601, UTC; null: never.", null=True)
+    last_used = moment("To the minute; null: never.", null=True)
+    previous_until = moment(
+        "Until when the secret before the last rotation is valid too; null: there was none.", null=True
     )
-    revoked_at = fields.String(allow_none=True, metadata=described("ISO 8601, UTC; null: it is not revoked."))
+    revoked_at = moment("ISO 8601, UTC; null: it is not revoked.", null=True)
 
 
 class FreshKey(Key):

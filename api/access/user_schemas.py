@@ -5,8 +5,8 @@ from typing import Any
 from marshmallow import fields, validate
 
 from api.access import grants
-from api.http.base_schema import Schema
-from api.http.schemas import Strict, described
+from api.http.base_schema import Answer
+from api.http.schemas import Strict, described, moment
 from store.access import ROLES
 from store.callers.passwords import FEWEST_CHARACTERS, MOST_CHARACTERS
 from store.callers.users import NAME
@@ -46,7 +46,7 @@ class UserChange(Strict):
     grants = grants.field()
 
 
-class Account(Schema):
+class Account(Answer):
     """A user without the password."""
 
     username = fields.String(metadata=described("The name to sign in with."))
@@ -54,9 +54,9 @@ class Account(Schema):
     grants = fields.List(
         fields.Nested(grants.Grant), allow_none=True, metadata=described("What they cover; null: their workspace.")
     )
-    created_at = fields.String(metadata=described("ISO 8601, UTC."))
-    changed_at = fields.String(metadata=described("ISO 8601, UTC."))
-    disabled_at = fields.String(allow_none=True, metadata=described("ISO 8601, UTC; null: they may sign in."))
+    created_at = moment("ISO 8601, UTC.")
+    changed_at = moment("ISO 8601, UTC.")
+    disabled_at = moment("ISO 8601, UTC; null: they may sign in.", null=True)
 
 
 class Login(Strict):
@@ -72,7 +72,7 @@ class Login(Strict):
     )
 
 
-class Token(Schema):
+class Token(Answer):
     """A token for the ``Authorization`` header."""
 
     token = fields.String(metadata=described("Send it as 'Authorization: Bearer TOKEN'."))
@@ -90,13 +90,13 @@ class NewPassword(Strict):
     new = _password(required=True)
 
 
-class PasswordChanged(Schema):
+class PasswordChanged(Answer):
     """The password is another."""
 
     status = fields.String(metadata=described("Always password_changed."))
 
 
-class LoggedOut(Schema):
+class LoggedOut(Answer):
     """The session is over."""
 
     status = fields.String(metadata=described("Always logged_out."))

@@ -10,8 +10,20 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 
 from api.gateway.decided import Decided
 from api.http import schemas as http_schemas
-from api.http.base_schema import Schema
-from api.http.schemas import NAME, Flag, LogLine, Parameter, Retry, Strict, described
+from api.http.base_schema import Answer
+from api.http.schemas import (
+    NAME,
+    Flag,
+    KeptParameter,
+    KeptRetry,
+    LogLine,
+    Parameter,
+    Retry,
+    Strict,
+    anything,
+    described,
+    moment,
+)
 from playbooks.definitions import actions as meaning
 from playbooks.definitions import parameters
 from playbooks.definitions.actions import EXECUTORS, TYPES
@@ -88,11 +100,15 @@ class _DescribedAction(Strict):
         allow_none=True, metadata=described("Whether repeating it in doubt does no harm; default true.")
     )
     enabled = fields.Boolean(allow_none=True, metadata=described("Whether it may be triggered; default true."))
-    conditions = fields.Raw(allow_none=True, metadata=described("Stored and returned; has no effect."))
-    input_mapping = fields.Raw(allow_none=True, metadata=described("Stored and returned; has no effect."))
-    output_mapping = fields.Raw(allow_none=True, metadata=described("Stored and returned; has no effect."))
-    created_at = fields.String(dump_only=True, metadata=described("ISO 8601, UTC; ignored in requests."))
-    updated_at = fields.String(dump_only=True, metadata=described("ISO 8601, UTC; ignored in requests."))
+    conditions = anything("Stored and returned; has no effect.", sometimes=True)
+    input_mapping = anything("Stored and returned; has no effect.", sometimes=True)
+    output_mapping = anything("Stored and returned; has no effect.", sometimes=True)
+    created_at = fields.String(
+        dump_only=True, metadata=described("ISO 8601, UTC; ignored in requests.", format="date-time")
+    )
+    updated_at = fields.String(
+        dump_only=True, metadata=described("ISO 8601, UTC; ignored in requests.", format="date-time")
+    )
 
 
 class ActionDefinition(_DescribedAction):
@@ -111,12 +127,21 @@ class ActionChanges(_DescribedAction):
     executor = fields.Raw(metadata=_EXECUTOR)
 
 
-class Action(ActionDefinition):
+class Action(Answer, ActionDefinition):
     """An action as it is kept; secrets in its config are masked."""
+
+    executor = fields.String(metadata=described("Who carries it out.", enum=list(EXECUTORS)))
+    parameters = fields.List(fields.Nested(KeptParameter), metadata=described("The parameters a trigger may give."))
+    retry = fields.Nested(KeptRetry, metadata=described("What happens after a temporary failure."))
 
 
 class Version(Action):
     """An action as it was at one version."""
+
+    class Meta(Strict.Meta):
+        """A version does not change."""
+
+        exclude = ("updated_at",)
 
     created_by = fields.String(metadata=described("The id of the key that made it."))
 
@@ -168,8 +193,8 @@ class Accepted(Decided):
             "waiting, it goes out later."
         )
     )
-    created_at = fields.String(metadata=described("When it was accepted, ISO 8601, UTC."))
-    started_at = fields.String(allow_none=True, metadata=described("null: it has not started."))
+    created_at = moment("When it was accepted, ISO 8601, UTC.")
+    started_at = moment("null: it has not started.", null=True)
     sandbox = fields.Boolean(metadata=described("Whether outside calls are recorded instead of made."))
     dry_run = fields.Boolean(metadata=described("Whether it is a dry run, which executes nothing."))
 
@@ -185,13 +210,17 @@ class ExecutionItem(Decided):
     parameters = fields.Dict(
         allow_none=True, metadata=described("The values it runs with; secrets masked. null in a list if over 16 KiB.")
     )
-    parameters_omitted = fields.Boolean(metadata=described("true, only in a list: parameters are too large for it."))
-    output = fields.Raw(allow_none=True, metadata=described("Its output; null in a list if over 16 KiB."))
-    output_omitted = fields.Boolean(metadata=described("true, only in a list: the output is too large for it."))
-    error = fields.Dict(allow_none=True, metadata=described("code, message, outcome_unknown; null unless it failed."))
-    created_at = fields.String(metadata=described("ISO 8601, UTC."))
-    started_at = fields.String(allow_none=True, metadata=described("When its first attempt began."))
-    completed_at = fields.String(allow_none=True, metadata=described("When it ended."))
+    parameters_omitted = fields.Boolean(
+        metadata=described("true, only in a list: parameters are too large for it.", sometimes=True)
+    )
+    output = anything("Its output; null in a list if over 16 KiB.")
+    output_omitted = fields.Boolean(
+        metadata=described("true, only in a list: the output is too large for it.", sometimes=True)
+    )
+    error = http_schemas.failure("Why it failed; null unless it did.")
+    created_at = moment("ISO 8601, UTC.")
+    started_at = moment("When its first attempt began.", null=True)
+    completed_at = moment("When it ended.", null=True)
     duration_seconds = fields.Float(allow_none=True, metadata=described("From start to end."))
     sandbox = fields.Boolean(metadata=described("Whether outside calls were recorded instead of made."))
     dry_run = fields.Boolean(metadata=described("Whether it is a dry run, which executes nothing."))
@@ -199,22 +228,20 @@ class ExecutionItem(Decided):
     step_id = fields.String(allow_none=True, metadata=described("Which step of the playbook it is."))
 
 
-class RetryState(Schema):
+class RetryState(Answer):
     """The retries of an execution."""
 
     failures = fields.Integer(metadata=described("Attempts that failed."))
     max_attempts = fields.Integer(metadata=described("Attempts allowed."))
-    next_attempt_at = fields.String(
-        allow_none=True, metadata=described("When it is tried again, if it waits for that.")
-    )
+    next_attempt_at = moment("When it is tried again, if it waits for that.", null=True)
 
 
-class SandboxReport(Schema):
+class SandboxReport(Answer):
     """What a sandboxed execution would have done."""
 
     intercepted_calls = fields.List(fields.Dict(), metadata=described("Outside calls that were recorded."))
     commands_executed = fields.List(fields.Dict(), metadata=described("Scripts that ran in isolation."))
-    output = fields.Raw(allow_none=True, metadata=described("Its output."))
+    output = anything("Its output.")
 
 
 class Execution(ExecutionItem):
@@ -224,6 +251,8 @@ class Execution(ExecutionItem):
     logs = fields.List(fields.Nested(LogLine), metadata=described("What happened, in order."))
     attempt = fields.Integer(metadata=described("How many times a worker has claimed it."))
     waiting_for = fields.String(allow_none=True, metadata=described("retry, approval, gate or delay, while it waits."))
-    waiting_until = fields.String(allow_none=True, metadata=described("When the wait ends by itself."))
+    waiting_until = moment("When the wait ends by itself.", null=True)
     retry = fields.Nested(RetryState, metadata=described("The state of its retries."))
-    sandbox_report = fields.Nested(SandboxReport, metadata=described("Only of sandboxed executions."))
+    sandbox_report = fields.Nested(
+        SandboxReport, allow_none=True, metadata=described("Only of sandboxed executions.", sometimes=True)
+    )

@@ -7,8 +7,8 @@ from webargs.fields import DelimitedList
 
 from api.gateway.dispatch.schemas import EXECUTED
 from api.http import pages
-from api.http.base_schema import Schema
-from api.http.schemas import described, text
+from api.http.base_schema import Answer, Schema
+from api.http.schemas import described, moment, text
 from store.gateway.approvals import PENDING, STATUSES
 
 _NAME_CHARACTERS = 255
@@ -46,17 +46,17 @@ class ApprovalPageQuery(pages.PageQuery):
     tenant = pages.text(_NAME_CHARACTERS, "Only those of this tenant.", "default")
 
 
-class Vote(Schema):
+class Vote(Answer):
     """One vote about an approval."""
 
     voter = text("Whose vote it is: a key, a user, an approver by name, the recipient of a link.")
     decision = fields.String(metadata=described("What it says.", enum=["approve", "reject"]))
     note = text("Why.")
-    at = text("When it was given.")
+    at = moment("When it was given.")
     via = fields.String(metadata=described("How it was given.", enum=["api", "link"]))
 
 
-class Approval(Schema):
+class Approval(Answer):
     """Something that waits for a decision, or has been decided."""
 
     id = text("Its id.")
@@ -77,9 +77,9 @@ class Approval(Schema):
     requester_may_approve = fields.Boolean(
         allow_none=True, metadata=described("Whether who has asked may approve; null: as the definition says.")
     )
-    created_at = text("When it was asked.")
-    expires_at = text("Until when it can be decided.")
-    decided_at = text("When it was decided.", null=True)
+    created_at = moment("When it was asked.")
+    expires_at = moment("Until when it can be decided.")
+    decided_at = moment("When it was decided.", null=True)
     decided_by = text("The voter whose vote decided it.", null=True)
     note = text("Why.", null=True)
     notify = text("The provider by which it is made known.", null=True)
@@ -87,10 +87,12 @@ class Approval(Schema):
     notices = fields.Integer(metadata=described("How often notices were accepted, reminders included."))
     notice_ids = fields.List(fields.String(), metadata=described("The dispatches of the last notice."))
     notice_error = text("Why the last notice was not sent; it is tried again.", null=True)
-    votes = fields.List(fields.Nested(Vote), metadata=described("Of one approval: its votes, the oldest first."))
+    votes = fields.List(
+        fields.Nested(Vote), metadata=described("Of one approval: its votes, the oldest first.", sometimes=True)
+    )
 
 
-class Approvals(Schema):
+class Approvals(Answer):
     """Some of the approvals."""
 
     approvals = fields.List(fields.Nested(Approval), metadata=described("The approvals, the newest first."))
@@ -98,7 +100,7 @@ class Approvals(Schema):
     next_cursor = text("What to send as cursor for those that follow; null at the end.", null=True)
 
 
-class DecidedApproval(Schema):
+class DecidedApproval(Answer):
     """What a decision has come to."""
 
     id = text("The approval.")

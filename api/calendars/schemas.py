@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from marshmallow import fields
 
-from api.http.base_schema import Schema
+from api.http.base_schema import Answer
 from api.http.schemas import Strict, described
 from gateway.calendars.written import MAX_INTERVALS, OF_INTERVALS
 from playbooks.definitions.fields import MAX_NAME_CHARACTERS
@@ -42,7 +42,7 @@ class NewCalendar(ChangedCalendar):
     )
 
 
-class Calendar(Schema):
+class Calendar(Answer):
     """A calendar in force."""
 
     name = fields.String(metadata=described("What rules and schedules call it."))
@@ -51,10 +51,10 @@ class Calendar(Schema):
     source = fields.String(metadata=described("Whether a file has it, or a request has made it.", enum=["file", "api"]))
     active = fields.Boolean(metadata=described("Whether this moment is in it."))
     rules = fields.List(fields.String(), metadata=described("The rules that name it, of those that you may see."))
-    applied = fields.String(metadata=described("After a change: which processes obey it, as 9 of 9."))
+    applied = fields.String(metadata=described("After a change: which processes obey it, as 9 of 9.", sometimes=True))
 
 
-class Calendars(Schema):
+class Calendars(Answer):
     """The calendars in force."""
 
     time_intervals = fields.List(fields.Nested(Calendar), metadata=described("The calendars, by name."))

@@ -5,8 +5,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from api.http.base_schema import Schema
-from api.http.schemas import Strict, described
+from api.http.base_schema import Answer
+from api.http.schemas import Strict, anything, described
 from playbooks.definitions.events import EMITTED, MANUAL, MAX_EVENT_CHARACTERS, RESERVED, SCHEDULE, family
 
 #: events that Tocsin emits itself
@@ -69,38 +69,40 @@ class EventQuery(Strict):
     )
 
 
-class StartedRun(Schema):
+class StartedRun(Answer):
     """A run that an event has started."""
 
     playbook_id = fields.String(metadata=described("The playbook."))
     execution_id = fields.String(metadata=described("Its run."))
 
 
-class NotStarted(Schema):
+class NotStarted(Answer):
     """A playbook that an event should have started."""
 
     playbook_id = fields.String(metadata=described("The playbook."))
     code = fields.String(metadata=described("A stable word for the reason."))
     reason = fields.String(metadata=described("Why it was not started."))
     running_execution_id = fields.String(
-        metadata=described("Only with already_running: the run of the playbook for this asset that is under way.")
+        metadata=described(
+            "Only with already_running: the run of the playbook for this asset that is under way.", sometimes=True
+        )
     )
     execution_id = fields.String(
         allow_none=True, metadata=described("The failed run that shows the event and the reason.")
     )
 
 
-class NotMatched(Schema):
+class NotMatched(Answer):
     """A playbook that waits for the event, of which it does not meet a condition."""
 
     playbook_id = fields.String(metadata=described("The playbook."))
     condition = fields.String(metadata=described("The first condition not met, as a JSON pointer into the playbook."))
-    wanted = fields.Raw(allow_none=True, metadata=described("What it asks for: a value, or an operator and a value."))
-    found = fields.Raw(allow_none=True, metadata=described("What the event has there; long values are shortened."))
+    wanted = anything("What it asks for: a value, or an operator and a value.")
+    found = anything("What the event has there; long values are shortened.")
     missing = fields.Boolean(metadata=described("Whether the event has nothing there."))
 
 
-class EventOutcome(Schema):
+class EventOutcome(Answer):
     """The result of reporting an event."""
 
     event_id = fields.String(metadata=described("The event's id: the one it came with, else a new one."))

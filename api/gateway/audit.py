@@ -55,7 +55,7 @@ def list_records(query: dict[str, Any]) -> Response:
 @blueprint.get("/audit/<slashed:record_id>", parameters=[_ID])
 @requires("read:audit")
 @blueprint.arguments(shapes.OneQuery(), location="query")
-@blueprint.answers(200, shapes.RecordOrAll(), example=shapes.RECORD, words="The record.", fails=(404,))
+@blueprint.answers(200, shapes.ONE_OR_ALL, example=shapes.RECORD, words="The record.", fails=(404,))
 def get_record(query: dict[str, Any], record_id: str) -> Response:
     """Get an audit record.
 

@@ -6,7 +6,7 @@ from flask import Response, current_app
 from marshmallow import ValidationError, fields, validate
 
 from api.http.auth import caller, requires
-from api.http.base_schema import Schema
+from api.http.base_schema import Answer
 from api.http.blueprint import Blueprint, answer
 from api.http.rate_limits import SIMILARITIES
 from api.http.schemas import Strict, described
@@ -42,7 +42,7 @@ class SimilarityQuestion(Strict):
     )
 
 
-class Similarity(Schema):
+class Similarity(Answer):
     """How similar they are."""
 
     similarity = fields.Float(metadata=described("The cosine of their embeddings, from -1 to 1; four decimals."))

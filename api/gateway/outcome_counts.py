@@ -8,7 +8,7 @@ from typing import Any
 
 from marshmallow import fields
 
-from api.http.base_schema import Schema
+from api.http.base_schema import Answer
 from api.http.schemas import number
 from store import metrics
 from store.engine.db import Connection
@@ -35,7 +35,7 @@ EXAMPLE: dict[str, Any] = {
 MORE = {"grouped": 25, "pending_approval": 5}
 
 
-class OutcomeCounts(Schema):
+class OutcomeCounts(Answer):
     """How many dispatches ended in which way, since records are kept."""
 
     dispatched = number("Dispatches, whatever became of them.")
@@ -46,13 +46,14 @@ class OutcomeCounts(Schema):
     throttled = number("Dispatches beyond the limit of a rule.")
     failed = number("Dispatches that failed at every attempt.")
     by_origin = fields.Dict(
+        values=fields.Dict(values=fields.Integer()),
         metadata={
             "description": "Outcomes by origin: of dispatches, triggered actions, steps of playbooks and of chains."
-        }
+        },
     )
 
 
-class MoreOutcomeCounts(Schema):
+class MoreOutcomeCounts(Answer):
     """What ``/health`` counts besides."""
 
     grouped = number("Dispatches that were added to a group.")

@@ -4,8 +4,8 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from api.http.base_schema import Schema
-from api.http.schemas import Strict, described
+from api.http.base_schema import Answer
+from api.http.schemas import Strict, described, moment
 
 _NAME = validate.Length(1, 128)
 PROVIDER = {
@@ -17,7 +17,7 @@ PROVIDER = {
 }
 
 
-class Breaker(Schema):
+class Breaker(Answer):
     """A circuit breaker."""
 
     provider = fields.String(metadata=described("Its provider."))
@@ -25,16 +25,18 @@ class Breaker(Schema):
     failure_threshold = fields.Integer(metadata=described("Consecutive failures that open it."))
     success_threshold = fields.Integer(metadata=described("Successful probes that close it."))
     recovery_timeout_seconds = fields.Integer(metadata=described("How long nothing goes out before a probe."))
-    fallback_provider = fields.String(metadata=described("By which provider calls go out meanwhile; absent: by none."))
+    fallback_provider = fields.String(
+        metadata=described("By which provider calls go out meanwhile; absent: by none.", sometimes=True)
+    )
 
 
-class Breakers(Schema):
+class Breakers(Answer):
     """All circuit breakers."""
 
     circuit_breakers = fields.List(fields.Nested(Breaker), metadata=described("By provider."))
 
 
-class Turned(Schema):
+class Turned(Answer):
     """A circuit breaker that was opened or closed by hand."""
 
     provider = fields.String(metadata=described("Its provider."))
@@ -42,7 +44,7 @@ class Turned(Schema):
     message = fields.String(metadata=described("What was done."))
 
 
-class Provider(Schema):
+class Provider(Answer):
     """A provider."""
 
     name = fields.String(metadata=described("Its name."))
@@ -52,17 +54,17 @@ class Provider(Schema):
     timeout_seconds = fields.Float(metadata=described("How long one call may take."))
     idempotent = fields.Boolean(metadata=described("Whether a call in doubt is repeated."))
     source = fields.String(metadata=described("Where it comes from; file: the configuration folder."))
-    updated_at = fields.String(metadata=described("When it last changed; ISO 8601, UTC."))
+    updated_at = moment("When it last changed; ISO 8601, UTC.")
     circuit_breaker = fields.String(allow_none=True, metadata=described("Its circuit breaker; null: none."))
 
 
-class Providers(Schema):
+class Providers(Answer):
     """The providers that a grant of the caller covers."""
 
     providers = fields.List(fields.Nested(Provider), metadata=described("By name."))
 
 
-class ProviderHealth(Schema):
+class ProviderHealth(Answer):
     """How calls of a provider have ended."""
 
     provider = fields.String(metadata=described("The provider."))
@@ -73,11 +75,11 @@ class ProviderHealth(Schema):
     circuit_breaker = fields.String(allow_none=True, metadata=described("Its circuit breaker; null: none."))
 
 
-class Healths(Schema):
+class Healths(Answer):
     """How the calls of providers have ended lately."""
 
     providers = fields.List(fields.Nested(ProviderHealth), metadata=described("By name."))
-    since = fields.String(metadata=described("The calls have ended since then; ISO 8601, UTC."))
+    since = moment("The calls have ended since then; ISO 8601, UTC.")
 
 
 class Drill(Strict):

@@ -5,8 +5,8 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from api.http import pages
-from api.http.base_schema import Schema
-from api.http.schemas import text, time_filter
+from api.http.base_schema import Answer, Schema
+from api.http.schemas import failure, moment, text, time_filter
 from gateway import outcomes
 from gateway.facts import ORIGINS
 from gateway.verdicts import EFFECTS
@@ -117,7 +117,7 @@ class OneQuery(Schema):
     )
 
 
-class Record(Schema):
+class Record(Answer):
     """What became of one dispatch, triggered action or step."""
 
     id = text("The id of the record.")
@@ -141,14 +141,14 @@ class Record(Schema):
     )
     payload_omitted = fields.Boolean(metadata={"description": "Whether the payload is too large for a list."})
     payload_sha256 = text("Of a dispatch without an execution: the SHA-256 of its payload as it is kept.", null=True)
-    error = fields.Dict(allow_none=True, metadata={"description": "The code and message of what failed."})
+    error = failure("Why it failed; null unless it did.")
     details = fields.Dict(metadata={"description": "What else the trail says of it."})
-    dispatched_at = text("When it was accepted.", null=True)
-    completed_at = text("When it ended, and was recorded.")
+    dispatched_at = moment("When it was accepted.", null=True)
+    completed_at = moment("When it ended, and was recorded.")
     duration_ms = fields.Integer(allow_none=True, metadata={"description": "The time between both, milliseconds."})
 
 
-class Records(Schema):
+class Records(Answer):
     """Some of the records."""
 
     records = fields.List(fields.Nested(Record), metadata={"description": "The records, newest first."})
@@ -161,7 +161,11 @@ class Records(Schema):
     )
 
 
-class RecordOrAll(Record):
-    """A record; with all=true only the member records."""
+class AllRecords(Answer):
+    """All records of an action id."""
 
-    records = fields.List(fields.Nested(Record), metadata={"description": "With all=true: every one, newest first."})
+    records = fields.List(fields.Nested(Record), metadata={"description": "Every one, newest first."})
+
+
+#: one record; with all=true every one of its action id
+ONE_OR_ALL: dict[str, Any] = {"anyOf": [Record(), AllRecords()]}

@@ -6,8 +6,8 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from api.access import grants
-from api.http.base_schema import Schema
-from api.http.schemas import Flag, Meta, Strict, described, without_nul
+from api.http.base_schema import Answer
+from api.http.schemas import Flag, Meta, Strict, described, moment, without_nul
 from gateway.facts import ORIGINS
 
 _NAME = validate.Length(1, 128)
@@ -17,7 +17,7 @@ _MOST_KEYS = 1000
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998
 
 
-class Rule(Schema):
+class Rule(Answer):
     """A rule in force."""
 
     name = fields.String(metadata=described("Its name, the only one of that name."))
@@ -35,14 +35,14 @@ class Rule(Schema):
     )
 
 
-class Rules(Schema):
+class Rules(Answer):
     """The rules that may concern the caller's tenants."""
 
     rules = fields.List(fields.Nested(Rule), metadata=described("In the order in which they are asked."))
     generation = fields.Integer(metadata=described("The generation in force; 0: none was loaded yet."))
 
 
-class Loading(Schema):
+class Loading(Answer):
     """The result of a load."""
 
     loaded = fields.Integer(metadata=described("Rules in force."))
@@ -60,7 +60,7 @@ class Switch(Strict):
     enabled = Flag(required=True, metadata=described("false: it is passed over until it is enabled again."))
 
 
-class Switched(Schema):
+class Switched(Answer):
     """A rule that was enabled or disabled."""
 
     name = fields.String(metadata=described("The rule."))
@@ -68,18 +68,18 @@ class Switched(Schema):
     applied = fields.String(metadata=described("How many of the processes that decide obey."))
 
 
-class Generation(Schema):
+class Generation(Answer):
     """A generation that was loaded."""
 
     generation = fields.Integer(metadata=described("Its number."))
     in_force = fields.Boolean(metadata=described("Whether it decides now."))
     source = fields.String(metadata=described("The folder, or the generation that was rolled back to."))
     rules = fields.Integer(metadata=described("How many rules it has."))
-    loaded_at = fields.String(metadata=described("ISO 8601, UTC."))
+    loaded_at = moment("ISO 8601, UTC.")
     loaded_by = fields.String(metadata=described("The id of the key; system: at the start of a web process."))
 
 
-class History(Schema):
+class History(Answer):
     """Generations, newest first."""
 
     data = fields.List(fields.Nested(Generation))
@@ -113,13 +113,13 @@ class LiftedStop(Strict):
     tenant = fields.String(load_default="*", validate=[_NAME, without_nul()], metadata=described("As it was stopped."))
 
 
-class Stopped(Schema):
+class Stopped(Answer):
     """A stop, set or lifted."""
 
     tenant = fields.String(metadata=described("The tenant; * means all."))
     stopped = fields.Boolean(metadata=described("Whether it is held back now."))
-    reason = fields.String(metadata=described("Why; only while it is."))
-    note = fields.String(metadata=described("That no such tenant is known yet; only then."))
+    reason = fields.String(metadata=described("Why; only while it is.", sometimes=True))
+    note = fields.String(metadata=described("That no such tenant is known yet; only then.", sometimes=True))
     applied = fields.String(metadata=described("How many of the processes that decide obey."))
 
 
@@ -177,7 +177,7 @@ class Evaluation(Strict):
     )
 
 
-class Trace(Schema):
+class Trace(Answer):
     """The decision, rule by rule."""
 
     verdict = fields.String(metadata=described("What would become of it."))
@@ -197,4 +197,6 @@ class Trace(Schema):
     warnings = fields.List(
         fields.String(), metadata=described("Providers that the rules or the request name and that there are not.")
     )
-    modified_payload = fields.Dict(metadata=described("The payload as it would go out, where a rule modifies it."))
+    modified_payload = fields.Dict(
+        metadata=described("The payload as it would go out, where a rule modifies it.", sometimes=True)
+    )

@@ -7,8 +7,8 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 
 from api.gateway.record_schemas import RECORD, AuditQuery
 from api.http import pages
-from api.http.base_schema import Schema
-from api.http.schemas import number, text, time_filter
+from api.http.base_schema import Answer, Schema
+from api.http.schemas import moment, number, text, time_filter
 
 _NAME_CHARACTERS = 128
 #: number and hash of a seal
@@ -109,7 +109,7 @@ class ExportQuery(AuditQuery):
         exclude = ("offset",)
 
 
-class FaultOfTrail(Schema):
+class FaultOfTrail(Answer):
     """Something that is not as it was sealed."""
 
     kind = fields.String(
@@ -135,15 +135,15 @@ class FaultOfTrail(Schema):
     )
 
 
-class NewestSeal(Schema):
+class NewestSeal(Answer):
     """The newest seal; keep its number and hash elsewhere."""
 
     number = number("Its number.")
     hash = text("Its hash, which names all that was sealed up to here.")
-    sealed_at = text("When it was made.")
+    sealed_at = moment("When it was made.")
 
 
-class Verified(Schema):
+class Verified(Answer):
     """What a check of the trail has found."""
 
     valid = fields.Boolean(metadata={"description": "Whether all that was checked is as it was sealed."})
@@ -161,7 +161,7 @@ class Verified(Schema):
     newest_seal = fields.Nested(NewestSeal, allow_none=True, metadata={"description": "Null before the first."})
 
 
-class SealKey(Schema):
+class SealKey(Answer):
     """A public key of seals."""
 
     key_id = text("Its name, which seals have.")
@@ -170,20 +170,20 @@ class SealKey(Schema):
     signs = fields.Boolean(metadata={"description": "Whether it signs what is new."})
 
 
-class SealKeys(Schema):
+class SealKeys(Answer):
     """The public keys of seals."""
 
     keys = fields.List(fields.Nested(SealKey), metadata={"description": "The one that signs first."})
 
 
-class Sibling(Schema):
+class Sibling(Answer):
     """A node next to the way from a record to the root."""
 
     side = fields.String(metadata={"description": "Where it stands.", "enum": ["left", "right"]})
     hash = text("The node, hexadecimal digits.")
 
 
-class Proof(Schema):
+class Proof(Answer):
     """What proves that one record is as it was sealed."""
 
     record_id = text("The id of the record.")

@@ -8,7 +8,7 @@ from marshmallow import fields
 
 from api.http import pages
 from api.http.auth import caller, requires
-from api.http.base_schema import Schema
+from api.http.base_schema import Answer
 from api.http.blueprint import Blueprint, answer
 from api.http.schemas import described
 from config.errors import NotFound
@@ -31,7 +31,15 @@ _ID = {
 }
 
 
-class Why(Schema):
+class Reason(Answer):
+    """One reason as data; the other members depend on its kind."""
+
+    ALWAYS = frozenset({"kind"})
+
+    kind = fields.String(metadata=described("What it is about.", enum=list(why.KINDS)))
+
+
+class Why(Answer):
     """Why something was stopped, held or sent elsewhere."""
 
     action_id = fields.String(metadata=described("The id that was asked about."))
@@ -41,9 +49,7 @@ class Why(Schema):
     outcome = fields.String(allow_none=True, metadata=described("What became of it; null: it has not ended."))
     status = fields.String(allow_none=True, metadata=described("The status of its execution while it has not ended."))
     sentences = fields.List(fields.String(), metadata=described("Why, for people; the most telling comes first."))
-    reasons = fields.List(
-        fields.Dict(), metadata=described(f"The same as data; kind is one of {', '.join(why.KINDS)}.")
-    )
+    reasons = fields.List(fields.Nested(Reason), metadata=described("The same as data."))
 
 
 EXAMPLE: dict[str, Any] = {

@@ -5,8 +5,8 @@ from typing import Any
 from marshmallow import fields, validate
 
 from api.http import pages
-from api.http.base_schema import Schema
-from api.http.schemas import described, text
+from api.http.base_schema import Answer, Schema
+from api.http.schemas import anything, described, moment, text
 from store.gateway.groups import CALLER, FIRST, FULL, RESOLVED, TIME
 
 _NAME_CHARACTERS = 255
@@ -40,7 +40,7 @@ class MemberQuery(Schema):
     cursor = pages.CursorQuery().fields["cursor"]
 
 
-class Group(Schema):
+class Group(Answer):
     """One window of a group."""
 
     group_id = text("Its id.")
@@ -53,19 +53,19 @@ class Group(Schema):
     tenant = text("Its tenant, and that of its summary.")
     provider = text("The provider by which its summary goes out.")
     labels = fields.Dict(metadata=described("What its members have in common."))
-    created_at = text("When its first member came.")
-    notify_at = text("When its summary is due.")
-    closed_at = text("Since when nothing joins it any more.", null=True)
+    created_at = moment("When its first member came.")
+    notify_at = moment("When its summary is due.")
+    closed_at = moment("Since when nothing joins it any more.", null=True)
     closed_by = fields.String(
-        allow_none=True, metadata=described("Why it was closed.", enum=[TIME, FULL, RESOLVED, FIRST, CALLER])
+        allow_none=True, metadata=described("Why it was closed.", enum=[TIME, FULL, RESOLVED, FIRST, CALLER, None])
     )
-    notified_at = text("When its summary was accepted.", null=True)
+    notified_at = moment("When its summary was accepted.", null=True)
     summary_id = text("The last summary: a dispatch.", null=True)
     summaries = fields.Integer(metadata=described("How many summaries were accepted, repetitions included."))
     error = text("Why there is no summary yet; it is tried again.", null=True)
 
 
-class Member(Schema):
+class Member(Answer):
     """What was gathered."""
 
     id = text("Its action id, under which its record is found.")
@@ -75,11 +75,11 @@ class Member(Schema):
     resolved = fields.Boolean(metadata=described("Whether it says that its cause is over."))
     fingerprint = text("Its fingerprint.", null=True)
     severity = text("The severity in its payload or its labels.", null=True)
-    received_at = text("When it came.")
-    payload = fields.Raw(metadata=described("Its payload, secrets masked; null once it is too old to be kept."))
+    received_at = moment("When it came.")
+    payload = anything("Its payload, secrets masked; null once it is too old to be kept.")
 
 
-class Groups(Schema):
+class Groups(Answer):
     """Some of the groups."""
 
     groups = fields.List(fields.Nested(Group), metadata=described("The groups, the newest first."))
@@ -87,7 +87,7 @@ class Groups(Schema):
     next_cursor = text("What to send as cursor for those that follow; null at the end.", null=True)
 
 
-class GroupWithMembers(Schema):
+class GroupWithMembers(Answer):
     """A group and its members."""
 
     group = fields.Nested(Group)
@@ -99,7 +99,7 @@ class GroupWithMembers(Schema):
     next_cursor = text("What to send as cursor for the members that follow; null at the end.", null=True)
 
 
-class Flushed(Schema):
+class Flushed(Answer):
     """A group that was flushed, or whose repetition has ended."""
 
     group_id = text("Its id.")

@@ -142,6 +142,22 @@ class Schema(marshmallow.Schema):
         return f"there is no {'filter' if in_query else 'member'} '{shown}'; {there}{hint}"
 
 
+class Answer(Schema):
+    """What an answer shows: each member is always there, unless the metadata of its field say ``sometimes``.
+
+    The document says ``required`` of them, so that clients know what they need not ask for. Answers are not dumped by
+    their schemas; tests hold what handlers answer against the document.
+    """
+
+    #: the members that are always there, where most depend on something else
+    ALWAYS: ClassVar[frozenset[str]] = frozenset()
+
+    def on_bind_field(self, field_name: str, field_obj: marshmallow.fields.Field[Any]) -> None:
+        """Require the member."""
+        always = field_name in self.ALWAYS if self.ALWAYS else not field_obj.metadata.get("sometimes")
+        field_obj.required = always and not field_obj.load_only
+
+
 def _plain_check(field: marshmallow.fields.Field[Any]) -> Callable[[Any], bool] | None:
     """Whether a value is one that the field takes as it is; None where only the library can tell."""
     if field.data_key is not None or field.attribute is not None or field.dump_only:

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from marshmallow import INCLUDE, RAISE, fields, validate
 
-from api.http.base_schema import Schema
+from api.http.base_schema import Answer, Schema
 from playbooks.definitions import actions as meaning
 from playbooks.definitions import parameters
 from playbooks.definitions.parameter_values import TYPES as VALUE_TYPES
@@ -21,7 +21,8 @@ RESERVED_IDS = ("executions", "import", "simulate", "validate")
 def described(text: str, **more: Any) -> dict[str, Any]:
     """The metadata of a field: its description, and underivable parts.
 
-    ``more`` is what the library cannot derive of its shape.
+    ``more`` is what the library cannot derive of its shape; ``sometimes`` says that not all
+    answers have the member.
     """
     return {"description": text, **more}
 
@@ -34,6 +35,20 @@ def text(description: str, *, null: bool = False, **more: Any) -> fields.String:
 def number(description: str, *, null: bool = False) -> fields.Integer:
     """A whole number of an answer."""
     return fields.Integer(allow_none=null, metadata=described(description))
+
+
+def moment(description: str, *, null: bool = False, **more: Any) -> fields.String:
+    """A time of an answer, ISO 8601 in UTC; ``more`` as in ``described``."""
+    return fields.String(allow_none=null, metadata=described(description, format="date-time", **more))
+
+
+#: every type that a JSON value can have
+ANY = ("object", "array", "string", "number", "boolean", "null")
+
+
+def anything(description: str, **more: Any) -> fields.Raw:
+    """A member that may be any JSON value; ``more`` as in ``described``."""
+    return fields.Raw(allow_none=True, metadata=described(description, type=list(ANY), **more))
 
 
 def bounded(least: int, most: int, description: str) -> fields.Integer:
@@ -126,21 +141,21 @@ class Strict(Schema):
         unknown = RAISE
 
 
-class Fault(Schema):
+class Fault(Answer):
     """One fault of a request."""
 
     pointer = fields.String(metadata=described("JSON pointer into the request body; '' is the whole body."))
     detail = fields.String(metadata=described("What is wrong, with a remedy."))
 
 
-class UsedStep(Schema):
+class UsedStep(Answer):
     """A step that names what is in use."""
 
     pointer = fields.String(metadata=described("JSON pointer into the playbook."))
     step_id = fields.String(metadata=described("The step's id."))
 
 
-class User(Schema):
+class User(Answer):
     """A playbook that uses what was to be deleted or disabled."""
 
     playbook_id = fields.String(metadata=described("The playbook."))
@@ -148,11 +163,11 @@ class User(Schema):
     enabled = fields.Boolean(metadata=described("Whether it may be started."))
     trigger = fields.String(metadata=described("What starts it."))
     scheduled = fields.Boolean(metadata=described("Whether a schedule starts it."))
-    next_run_at = fields.String(allow_none=True, metadata=described("When the schedule starts it next."))
+    next_run_at = moment("When the schedule starts it next.", null=True)
     steps = fields.List(fields.Nested(UsedStep), metadata=described("The first 20 steps that name it."))
 
 
-class Error(Schema):
+class Error(Answer):
     """The body of every error (RFC 9457)."""
 
     type = fields.String(metadata=described("Always about:blank: branch on code."))
@@ -165,19 +180,25 @@ class Error(Schema):
     retryable = fields.Boolean(metadata=described("Whether the same request may succeed later."))
     errors = fields.List(fields.Nested(Fault), metadata=described("Each fault, where there are several to name."))
     used_by = fields.List(
-        fields.Nested(User), metadata=described("Only with in_use: the playbooks that use it, up to 50.")
+        fields.Nested(User),
+        metadata=described("Only with in_use: the playbooks that use it, up to 50.", sometimes=True),
     )
     running_execution_id = fields.String(
-        metadata=described("Only with already_running: the run of the playbook for this asset that is under way.")
+        metadata=described(
+            "Only with already_running: the run of the playbook for this asset that is under way.", sometimes=True
+        )
     )
-    state = fields.String(metadata=described("Only with transition_not_allowed: the state of the event."))
+    state = fields.String(
+        metadata=described("Only with transition_not_allowed: the state of the event.", sometimes=True)
+    )
     allowed = fields.List(
-        fields.String(), metadata=described("Only with transition_not_allowed: the states to which the event can go.")
+        fields.String(),
+        metadata=described("Only with transition_not_allowed: the states to which the event can go.", sometimes=True),
     )
     request_id = fields.String(allow_none=True, metadata=described("Names this request in the server's log."))
 
 
-class PartMeta(Schema):
+class PartMeta(Answer):
     """Where a list goes on."""
 
     next_cursor = fields.String(
@@ -188,16 +209,17 @@ class PartMeta(Schema):
 class Meta(PartMeta):
     """Where a page stands in its list; of a part read by cursor only next_cursor is said."""
 
-    total = fields.Integer(metadata=described("How many items match."))
+    total = fields.Integer(metadata=described("How many items match.", sometimes=True))
     total_is_estimate = fields.Boolean(
         metadata=described(
             f"Totals up to {EXACT:,} are exact (false). Longer lists are counted at most once a minute and up to "
-            f"{MOST:,} (true)."
+            f"{MOST:,} (true).",
+            sometimes=True,
         )
     )
-    page = fields.Integer(metadata=described("The number of this page, from 1."))
-    per_page = fields.Integer(metadata=described("Items on a full page."))
-    total_pages = fields.Integer(metadata=described("How many pages there are, by that total."))
+    page = fields.Integer(metadata=described("The number of this page, from 1.", sometimes=True))
+    per_page = fields.Integer(metadata=described("Items on a full page.", sometimes=True))
+    total_pages = fields.Integer(metadata=described("How many pages there are, by that total.", sometimes=True))
 
 
 class Retry(Strict):
@@ -233,7 +255,7 @@ class Parameter(Schema):
         metadata=described("What its values are; string unless said otherwise.", enum=list(VALUE_TYPES))
     )
     required = fields.Boolean(metadata=described("Whether a trigger must give it."))
-    default = fields.Raw(allow_none=True, metadata=described("Its value when a trigger gives none."))
+    default = anything("Its value when a trigger gives none.")
     label = fields.String(allow_none=True, validate=NOTE, metadata=described("A name for people."))
     description = fields.String(allow_none=True, validate=NOTE, metadata=described("What it is for."))
     options = fields.List(
@@ -245,7 +267,17 @@ class Parameter(Schema):
     validation = fields.Dict(allow_none=True, metadata=described("pattern, min, max, min_length, max_length."))
 
 
-class Finding(Schema):
+class KeptRetry(Answer, Retry):
+    """How often and when a failed attempt is repeated, defaults filled in."""
+
+
+class KeptParameter(Answer, Parameter):
+    """A declared parameter as it is kept."""
+
+    ALWAYS = frozenset({"name", "type", "required"})
+
+
+class Finding(Answer):
     """A fault of a definition."""
 
     path = fields.String(metadata=described("Where, as a JSON path."))
@@ -256,7 +288,7 @@ class Finding(Schema):
 WARNINGS = fields.List(fields.Nested(Fault), metadata=described("What is allowed but doubtful, each with its place."))
 
 
-class Verdict(Schema):
+class Verdict(Answer):
     """Whether a definition could be stored."""
 
     valid = fields.Boolean(metadata=described("Whether it has no faults."))
@@ -264,10 +296,38 @@ class Verdict(Schema):
     errors = fields.List(fields.Nested(Finding), metadata=described("Every fault."))
 
 
-class LogLine(Schema):
+class Failure(Answer):
+    """Why an execution, a step or a run failed; ``/docs/errors`` has every code with a remedy."""
+
+    code = fields.String(metadata=described("A stable word to branch on."))
+    message = fields.String(metadata=described("What happened, for people."))
+    outcome_unknown = fields.Boolean(
+        metadata=described(
+            "Whether nobody knows if the action had its effect: look before you repeat it.", sometimes=True
+        )
+    )
+    effect_possible = fields.Boolean(
+        metadata=described("true: the effect may have happened all the same.", sometimes=True)
+    )
+    retryable = fields.Boolean(metadata=described("Whether the same may succeed later.", sometimes=True))
+    step_id = fields.String(metadata=described("Of a run: the step that failed.", sometimes=True))
+    cause = fields.String(
+        allow_none=True, metadata=described("With step_failed: the code of the step's own error.", sometimes=True)
+    )
+    details = fields.Dict(
+        metadata=described("What else is known, by code: status, exit_code and others.", sometimes=True)
+    )
+
+
+def failure(description: str) -> fields.Nested:
+    """The member ``error`` of an execution, a step or a run."""
+    return fields.Nested(Failure, allow_none=True, metadata=described(description))
+
+
+class LogLine(Answer):
     """A line of an execution's log."""
 
-    timestamp = fields.String(metadata=described("ISO 8601, UTC."))
+    timestamp = moment("ISO 8601, UTC.")
     level = fields.String(metadata=described("DEBUG, INFO, WARNING or ERROR."))
     message = fields.String(metadata=described("What happened."))
 
@@ -286,10 +346,10 @@ def enveloped(schema: type[Schema], named: str = "", **more: fields.Field[Any]) 
     ``named`` names it otherwise where it also holds ``more``.
     """
     name = f"{named or schema.__name__}Answer"
-    return cast("Schema", Schema.from_dict({"data": fields.Nested(schema), **more}, name=name)())
+    return cast("Schema", Answer.from_dict({"data": fields.Nested(schema), **more}, name=name)())
 
 
 def page_of(schema: type[Schema]) -> Schema:
     """The shape ``{data: [...], meta}`` of a list."""
     members: dict[str, fields.Field[Any]] = {"data": fields.List(fields.Nested(schema)), "meta": fields.Nested(Meta)}
-    return cast("Schema", Schema.from_dict(members, name=f"{schema.__name__}Page")())
+    return cast("Schema", Answer.from_dict(members, name=f"{schema.__name__}Page")())

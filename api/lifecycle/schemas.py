@@ -6,8 +6,8 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 from webargs.fields import DelimitedList
 
 from api.http import pages
-from api.http.base_schema import Schema
-from api.http.schemas import Strict, described, text, without_nul
+from api.http.base_schema import Answer, Schema
+from api.http.schemas import Strict, described, moment, text, without_nul
 
 _NAME_CHARACTERS = 128
 _LIMIT, _MOST, _MOST_LABELS = 100, 1_000, 10
@@ -53,7 +53,7 @@ class HistoryQuery(ScopeQuery):
     )
 
 
-class EventState(Schema):
+class EventState(Answer):
     """Something that lasts, in the state in which it is."""
 
     fingerprint = text("What it is known by, within its tenant and namespace.")
@@ -66,16 +66,16 @@ class EventState(Schema):
     action_type = text("Its type: the action type of its last dispatch.")
     provider = text("The provider that its last dispatch has named.")
     labels = fields.Dict(metadata=described("The labels of its last dispatch that had any."))
-    starts_at = text("When what it is about began, as dispatches say.", null=True)
-    ends_at = text("When it ended, as its last dispatch says.", null=True)
-    created_at = text("When it was first heard of.")
-    entered_at = text("When it came into its state.")
-    updated_at = text("When it was last heard of, or moved.")
-    timeout_at = text("When its stay in this state is over; null: it may stay.", null=True)
+    starts_at = moment("When what it is about began, as dispatches say.", null=True)
+    ends_at = moment("When it ended, as its last dispatch says.", null=True)
+    created_at = moment("When it was first heard of.")
+    entered_at = moment("When it came into its state.")
+    updated_at = moment("When it was last heard of, or moved.")
+    timeout_at = moment("When its stay in this state is over; null: it may stay.", null=True)
     timeout_to = text("The state that follows then.", null=True)
 
 
-class EventStates(Schema):
+class EventStates(Answer):
     """Some of the events."""
 
     events = fields.List(fields.Nested(EventState), metadata=described("The events, the newest first."))
@@ -83,11 +83,11 @@ class EventStates(Schema):
     next_cursor = text("What to send as cursor for those that follow; null at the end.", null=True)
 
 
-class EventMove(Schema):
+class EventMove(Answer):
     """One thing that became of an event."""
 
     number = fields.Integer(metadata=described("Its place in the history, from 1."))
-    at = text("When it was.")
+    at = moment("When it was.")
     event = fields.String(
         metadata=described("What it was.", enum=["event.opened", "event.moved", "event.timeout"]),
     )
@@ -137,7 +137,7 @@ class EventTransition(Strict):
             raise ValidationError("says something else than to_state: keep one of them", "to")
 
 
-class EventTransitioned(Schema):
+class EventTransitioned(Answer):
     """A move that was made."""
 
     fingerprint = text("The event.")

@@ -4,10 +4,10 @@ from typing import Any
 
 from marshmallow import INCLUDE, fields, validate
 
-from api.http.base_schema import Schema
+from api.http.base_schema import Answer, Schema
 from api.http.schemas import Strict, described
 from api.playbooks import examples as shown
-from api.playbooks.schemas import PlaybookDefinition
+from api.playbooks.schemas import StoredPlaybook
 from tasks.definitions import exports, imports
 
 _YES_NO: dict[str, Any] = {"truthy": {"true", "1"}, "falsy": {"false", "0"}}
@@ -63,7 +63,7 @@ class Document(Schema):
         unknown = INCLUDE
 
 
-class Warned(Schema):
+class Warned(Answer):
     """A deviation from the standard, or from the document."""
 
     code = fields.String(metadata=described("A stable word."))
@@ -71,14 +71,14 @@ class Warned(Schema):
     message = fields.String(metadata=described("What it is, and what becomes of it."))
 
 
-class Unsupported(Schema):
+class Unsupported(Answer):
     """A step that is not carried out as the document says."""
 
     step_id = fields.String(metadata=described("Its id in the document."))
     reason = fields.String(metadata=described("Why, and what happens instead."))
 
 
-class Imported(Schema):
+class Imported(Answer):
     """The result of an import."""
 
     id = fields.String(metadata=described("The playbook's id."))
@@ -95,7 +95,7 @@ class Imported(Schema):
         fields.Nested(Warned), metadata=described("What is not as the standard or the document has it.")
     )
     unsupported = fields.List(fields.Nested(Unsupported), metadata=described("Steps that something else replaces."))
-    playbook = fields.Nested(PlaybookDefinition, metadata=described("The playbook in stored form."))
+    playbook = fields.Nested(StoredPlaybook, metadata=described("The playbook in stored form."))
 
 
 DOCUMENT: dict[str, Any] = {

@@ -8,8 +8,8 @@ from typing import Any
 from marshmallow import INCLUDE, fields, validate
 
 from api.http import schemas as http_schemas
-from api.http.base_schema import Schema
-from api.http.schemas import Parameter, Retry, Strict, described
+from api.http.base_schema import Answer, Schema
+from api.http.schemas import ANY, Parameter, Retry, Strict, described, moment
 from playbooks.definitions import asking, parameters, step_types
 from playbooks.definitions import fields as common
 from playbooks.definitions.events import EVENTS, MAX_EVENT_CHARACTERS
@@ -102,10 +102,10 @@ class Step(Schema):
     )
 
 
-class StartError(Schema):
+class StartError(Answer):
     """Why a trigger could not start a playbook; a failed run has the same reason."""
 
-    at = fields.String(metadata=described("When it was to start: ISO 8601, UTC."))
+    at = moment("When it was to start: ISO 8601, UTC.")
     code = fields.String(metadata=described("A stable word for the reason."))
     message = fields.String(metadata=described("The reason, for people."))
 
@@ -157,7 +157,7 @@ class _DescribedPlaybook(Strict):
     next_run_at = fields.String(
         dump_only=True,
         allow_none=True,
-        metadata=described("When its schedule comes round next; ignored in requests."),
+        metadata=described("When its schedule comes round next; ignored in requests.", format="date-time"),
     )
     last_error = fields.Nested(
         StartError,
@@ -170,8 +170,12 @@ class _DescribedPlaybook(Strict):
         dump_only=True,
         metadata=described("Steps whose action or playbook is missing or disabled; ignored in requests."),
     )
-    created_at = fields.String(dump_only=True, metadata=described("ISO 8601, UTC; ignored in requests."))
-    updated_at = fields.String(dump_only=True, metadata=described("ISO 8601, UTC; ignored in requests."))
+    created_at = fields.String(
+        dump_only=True, metadata=described("ISO 8601, UTC; ignored in requests.", format="date-time")
+    )
+    updated_at = fields.String(
+        dump_only=True, metadata=described("ISO 8601, UTC; ignored in requests.", format="date-time")
+    )
 
 
 _NAME = validate.Length(1, common.MAX_NAME_CHARACTERS)
@@ -192,43 +196,78 @@ class PlaybookChanges(_DescribedPlaybook):
     steps = fields.List(fields.Nested(Step), validate=_STEPS, metadata=described("Its steps, in order."))
 
 
-class Playbook(PlaybookDefinition):
+class KeptTrigger(Answer):
+    """What starts a playbook, as it is kept."""
+
+    event = fields.String(metadata=described("manual, schedule, or the name of an event."))
+    conditions = fields.Dict(metadata=described("What the event must meet."))
+    cron = fields.String(metadata=described("Of a schedule: its five fields.", sometimes=True))
+    timezone = fields.String(metadata=described("Of a schedule.", sometimes=True))
+
+
+class Playbook(Answer, PlaybookDefinition):
     """A playbook as it is kept."""
+
+    trigger = fields.Nested(KeptTrigger, metadata=described("What starts it."))
+    parameters = fields.List(
+        fields.Nested(http_schemas.KeptParameter), metadata=described("The parameters a run may be given.")
+    )
+
+
+_OF_NOW = ("step_count", "next_run_at", "last_error", "problems", "updated_at")
+
+
+class StoredPlaybook(Playbook):
+    """A playbook in its stored form."""
+
+    class Meta(Strict.Meta):
+        """It says nothing of the playbook's state."""
+
+        exclude = (*_OF_NOW, "created_at")
 
 
 class PlaybookVersion(Playbook):
     """A playbook as it was at one version."""
 
+    class Meta(Strict.Meta):
+        """It says nothing of the playbook's state."""
+
+        exclude = _OF_NOW
+
     created_by = fields.String(metadata=described("The id of the key that made it."))
 
 
-class PlaybookItem(Schema):
+class PlaybookItem(Answer):
     """A playbook in a list."""
 
     id = fields.String(metadata=described("Its id."))
     name = fields.String(metadata=described("A name for people."))
     version = fields.String(metadata=described("Its present version."))
     description = fields.String(metadata=described("Its purpose."))
-    trigger = fields.Dict(metadata=described("What starts it."))
+    trigger = fields.Nested(KeptTrigger, metadata=described("What starts it."))
     step_count = fields.Integer(metadata=described("Steps in all, inner ones too."))
     tags = fields.List(fields.String(), metadata=described("Words to search for."))
     enabled = fields.Boolean(metadata=described("Whether it may be started."))
-    created_at = fields.String(metadata=described("ISO 8601, UTC."))
-    updated_at = fields.String(metadata=described("ISO 8601, UTC."))
+    created_at = moment("ISO 8601, UTC.")
+    updated_at = moment("ISO 8601, UTC.")
 
 
-class Change(Schema):
+class Change(Answer):
     """One difference between two versions."""
 
     pointer = fields.String(
         metadata=described("Where, as a JSON pointer into the newer one; the older one if removed.")
     )
     op = fields.String(metadata=described("What happened to it.", enum=["added", "removed", "changed"]))
-    before = fields.Raw(data_key="from", allow_none=True, metadata=described("What stood there; null if nothing."))
-    after = fields.Raw(data_key="to", allow_none=True, metadata=described("What stands there; null if nothing."))
+    before = fields.Raw(
+        data_key="from", allow_none=True, metadata=described("What stood there; null if nothing.", type=list(ANY))
+    )
+    after = fields.Raw(
+        data_key="to", allow_none=True, metadata=described("What stands there; null if nothing.", type=list(ANY))
+    )
 
 
-class VersionDifference(Schema):
+class VersionDifference(Answer):
     """What has changed between two versions."""
 
     older = fields.String(data_key="from", metadata=described("The version that is compared."))

@@ -6,8 +6,8 @@ from marshmallow import ValidationError, fields, validate
 from webargs.fields import DelimitedList
 
 from api.http import pages
-from api.http.base_schema import Schema
-from api.http.schemas import Flag, Strict, bounded, described, number, text, without_nul
+from api.http.base_schema import Answer, Schema
+from api.http.schemas import Flag, Strict, bounded, described, failure, moment, number, text, without_nul
 from gateway.recurring.times import CATCH_UP
 from gateway.recurring.written import MAX_CALENDARS, OVERLAP
 from gateway.requests import MAX_TEXT_CHARACTERS
@@ -163,7 +163,7 @@ class RecurringBackfill(RecurringScope):
     )
 
 
-class RecurringSummary(Schema):
+class RecurringSummary(Answer):
     """A recurring action in a list."""
 
     id = text("Its id.")
@@ -181,16 +181,16 @@ class RecurringSummary(Schema):
     provider = text("The provider that carries it out; action or playbook where target names one.")
     action_type = text("The type of its dispatches; the id of the action or playbook.")
     labels = fields.Dict(metadata=described("Its labels."))
-    next_execution = text("Its next time; null: there is none.", null=True)
-    next_execution_at = text("The same.", null=True)
+    next_execution = moment("Its next time; null: there is none.", null=True)
+    next_execution_at = moment("The same.", null=True)
     execution_count = number("How often it has fired.")
-    last_executed_at = text("The last time that something was decided about.", null=True)
+    last_executed_at = moment("The last time that something was decided about.", null=True)
     last_outcome = text("What became of that at first.", null=True)
-    created_at = text("When it was made.")
-    updated_at = text("When it was changed last.")
+    created_at = moment("When it was made.")
+    updated_at = moment("When it was changed last.")
 
 
-class RecurringCreated(Schema):
+class RecurringCreated(Answer):
     """A new recurring action."""
 
     recurring_id, id, name, status, enabled, cron_expr, cron_expression = (
@@ -204,16 +204,16 @@ class RecurringCreated(Schema):
     next = fields.List(fields.String(), metadata=described("Its next times, up to five."))
 
 
-class RecurringExecution(Schema):
+class RecurringExecution(Answer):
     """The last firing, and what has become of it."""
 
-    execution_time = text("Its time.")
+    execution_time = moment("Its time.")
     outcome = text(
         "What became of it; accepted: it goes on; null: it was accepted, and its end is not known.", null=True
     )
     execution_id = text("The execution, the run, or the id of its record.", null=True)
     status = text("The status of the execution, as long as that is kept.", null=True)
-    error = fields.Raw(metadata=described("Why it failed, or could not be accepted.", type=["object", "null"]))
+    error = failure("Why it failed, or could not be accepted; null: it did not.")
 
 
 class Recurring(RecurringSummary):
@@ -224,8 +224,8 @@ class Recurring(RecurringSummary):
     metadata = fields.Dict(metadata=described("Its labels, as dispatches have them."))
     dedup_key = text("What rules deduplicate by.", null=True)
     next = fields.List(fields.String(), metadata=described("Its next times, up to five."))
-    ends_at = text("It fires before this time only.", null=True)
-    end_date = text("The same.", null=True)
+    ends_at = moment("It fires before this time only.", null=True)
+    end_date = moment("The same.", null=True)
     max_executions = number("How often it fires at most.", null=True)
     catch_up = text("What is made up for of times that were missed.", enum=list(CATCH_UP))
     overlap = text("What becomes of it while an earlier one goes on.", enum=list(OVERLAP))
@@ -233,13 +233,13 @@ class Recurring(RecurringSummary):
     skip_during = fields.List(fields.String(), metadata=described("The calendars in which it does not fire."))
     last_execution = fields.Nested(RecurringExecution, allow_none=True, metadata=described("The last firing."))
     failures = number("Firings in a row that could not be accepted; three pause it.")
-    paused_at = text("When it was paused.", null=True)
+    paused_at = moment("When it was paused.", null=True)
     paused_by = text("Who has paused it; system: it could not be accepted three times in a row.", null=True)
     pause_reason = text("Why.", null=True)
     created_by = text("The key or user that has made it.")
 
 
-class Recurrings(Schema):
+class Recurrings(Answer):
     """Some of the recurring actions."""
 
     recurring_actions = fields.List(
@@ -252,13 +252,13 @@ class Recurrings(Schema):
 class RecurringFiring(RecurringExecution):
     """What became of one time of a schedule."""
 
-    fired_at = text("When it was decided.")
-    reason = fields.Raw(metadata=described("Why nothing was accepted.", type=["object", "null"]))
+    fired_at = moment("When it was decided.")
+    reason = failure("Why nothing was accepted; null where something was.")
     missed_to = text("Of times that were missed: the last one.", null=True)
     backfilled_by = text("Who has asked for it; null: its time had come.", null=True)
 
 
-class RecurringHistory(Schema):
+class RecurringHistory(Answer):
     """Some of the firings."""
 
     firings = fields.List(fields.Nested(RecurringFiring), metadata=described("The firings, the newest first."))
@@ -266,7 +266,7 @@ class RecurringHistory(Schema):
     next_cursor = text("What to send as cursor for those that follow; null at the end.", null=True)
 
 
-class RecurringBackfilled(Schema):
+class RecurringBackfilled(Answer):
     """What was made up for."""
 
     accepted = number("How many of the times were accepted now.")

@@ -10,9 +10,9 @@ from marshmallow import fields, validate
 
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
-from api.http.base_schema import Schema
+from api.http.base_schema import Answer
 from api.http.blueprint import Blueprint, answer
-from api.http.schemas import described
+from api.http.schemas import anything, described
 from api.runs import views
 from config.errors import Conflict
 from playbooks.comparison import compare
@@ -42,53 +42,47 @@ class AgainstQuery(http_schemas.Strict):
     )
 
 
-class ComparedRun(Schema):
+class ComparedRun(Answer):
     """One of two runs."""
 
-    execution_id = fields.String(required=True, metadata=described("The run's id."))
-    playbook_id = fields.String(required=True, metadata=described("Its playbook."))
-    version = fields.String(required=True, metadata=described("The version of the playbook that it runs."))
-    status = fields.String(required=True, metadata=described("Its status."))
-    dry_run = fields.Boolean(required=True, metadata=described("Whether it is a dry run: a prediction."))
+    execution_id = fields.String(metadata=described("The run's id."))
+    playbook_id = fields.String(metadata=described("Its playbook."))
+    version = fields.String(metadata=described("The version of the playbook that it runs."))
+    status = fields.String(metadata=described("Its status."))
+    dry_run = fields.Boolean(metadata=described("Whether it is a dry run: a prediction."))
 
 
-class StepDifference(Schema):
+class StepDifference(Answer):
     """A value of a step in both runs."""
 
-    pointer = fields.String(required=True, metadata=described("Where it is: the status, a parameter, the way taken."))
-    predicted = fields.Raw(required=True, allow_none=True, metadata=described("The value in the first run."))
-    actual = fields.Raw(required=True, allow_none=True, metadata=described("The value in the second run."))
+    pointer = fields.String(metadata=described("Where it is: the status, a parameter, the way taken."))
+    predicted = anything("The value in the first run.")
+    actual = anything("The value in the second run.")
 
 
-class ComparedStep(Schema):
+class ComparedStep(Answer):
     """A step in both runs."""
 
-    step_id = fields.String(required=True, metadata=described("The step."))
-    iteration = fields.String(
-        required=True, metadata=described("The iteration of the loops around it; empty outside loops.")
-    )
+    step_id = fields.String(metadata=described("The step."))
+    iteration = fields.String(metadata=described("The iteration of the loops around it; empty outside loops."))
     verdict = fields.String(
-        required=True,
         validate=validate.OneOf(_VERDICTS),
         metadata=described("Whether both did the same; a step that was skipped and one never reached did."),
     )
-    differences = fields.List(fields.Nested(StepDifference), required=True, metadata=described("The differences."))
+    differences = fields.List(fields.Nested(StepDifference), metadata=described("The differences."))
     assumed = fields.List(
         fields.Nested(StepDifference),
-        required=True,
         metadata=described("What the dry run could not know and what it was, no difference."),
     )
 
 
-class Comparison(Schema):
+class Comparison(Answer):
     """Two runs of a playbook, side by side."""
 
-    same = fields.Boolean(required=True, metadata=described("Whether every step did the same."))
-    first = fields.Nested(ComparedRun, required=True, metadata=described("The prediction, or the run compared with."))
-    second = fields.Nested(ComparedRun, required=True, metadata=described("The run that is compared with it."))
-    steps = fields.List(
-        fields.Nested(ComparedStep), required=True, metadata=described("Every step of either run, in document order.")
-    )
+    same = fields.Boolean(metadata=described("Whether every step did the same."))
+    first = fields.Nested(ComparedRun, metadata=described("The prediction, or the run compared with."))
+    second = fields.Nested(ComparedRun, metadata=described("The run that is compared with it."))
+    steps = fields.List(fields.Nested(ComparedStep), metadata=described("Every step of either run, in document order."))
 
 
 _RUN = {

@@ -9,8 +9,8 @@ from webargs.fields import DelimitedList
 from api.gateway.decided import Decided
 from api.http import pages
 from api.http import schemas as http_schemas
-from api.http.base_schema import Schema
-from api.http.schemas import Decision, Flag, LogLine, Strict, described
+from api.http.base_schema import Answer, Schema
+from api.http.schemas import Decision, Flag, LogLine, Strict, anything, described, moment
 from playbooks.definitions import step_types
 from playbooks.states import Status, WaitingFor
 from store.executions.lists import run_listing
@@ -124,7 +124,7 @@ class RunWaitQuery(Schema):
     wait = http_schemas.wait("for the status to change or for anything to happen to a step.")
 
 
-class _Step(Schema):
+class _Step(Answer):
     """The members of a step in every answer."""
 
     index = fields.Integer(metadata=described("Its place in the playbook, from 0, inner steps counted."))
@@ -138,11 +138,13 @@ class _Step(Schema):
         metadata=described("The execution of the step; an action's is also found at /api/actions/executions."),
     )
     status = fields.String(metadata=described("Its status.", enum=_STEP_STATUSES))
-    output = fields.Raw(allow_none=True, metadata=described("Its output; null if over 16 KiB."))
-    output_omitted = fields.Boolean(metadata=described("true: the output is too large to be shown among others."))
-    error = fields.Dict(allow_none=True, metadata=described("code, message, outcome_unknown; null unless it failed."))
-    started_at = fields.String(allow_none=True, metadata=described("When its first attempt began."))
-    completed_at = fields.String(allow_none=True, metadata=described("When it ended."))
+    output = anything("Its output; null if over 16 KiB.")
+    output_omitted = fields.Boolean(
+        metadata=described("true: the output is too large to be shown among others.", sometimes=True)
+    )
+    error = http_schemas.failure("Why it failed; null unless it did.")
+    started_at = moment("When its first attempt began.", null=True)
+    completed_at = moment("When it ended.", null=True)
     duration_ms = fields.Integer(allow_none=True, metadata=described("From start to end; null until it has ended."))
 
 
@@ -162,10 +164,12 @@ class StepDoing(_Step, Decided):
     attempt = fields.Integer(metadata=described("How many times a worker has claimed it."))
     retries = fields.Integer(metadata=described("How many times it was retried."))
     waiting_for = fields.String(allow_none=True, metadata=described("What it waits for.", enum=_WAITS))
-    waiting_until = fields.String(allow_none=True, metadata=described("When the wait ends by itself."))
+    waiting_until = moment("When the wait ends by itself.", null=True)
     target = fields.String(allow_none=True, metadata=described("The asset it is about."))
     input = fields.Dict(allow_none=True, metadata=described("What it was given; secrets masked; null if over 16 KiB."))
-    input_omitted = fields.Boolean(metadata=described("true: what it was given is too large to be shown among others."))
+    input_omitted = fields.Boolean(
+        metadata=described("true: what it was given is too large to be shown among others.", sometimes=True)
+    )
     vars = fields.Dict(allow_none=True, metadata=described("The variables that it set."))
     report = fields.Dict(
         allow_none=True,
@@ -173,10 +177,10 @@ class StepDoing(_Step, Decided):
             "Only of a dry run: taken, verdict, what was proved and what was assumed; null if over 16 KiB."
         ),
     )
-    created_at = fields.String(allow_none=True, metadata=described("When the run reached it; null: it has not."))
+    created_at = moment("When the run reached it; null: it has not.", null=True)
 
 
-class _Run(Schema):
+class _Run(Answer):
     """The members of a run in every answer."""
 
     execution_id = fields.String(metadata=described("Its id."))
@@ -186,14 +190,14 @@ class _Run(Schema):
     status = fields.String(metadata=described("Its status.", enum=list(run_listing.SHOWN)))
     dry_run = fields.Boolean(metadata=described("Whether it is a dry run, which executes nothing."))
     target_asset_id = fields.String(allow_none=True, metadata=described("The asset it works on."))
-    created_at = fields.String(metadata=described("When it was accepted, ISO 8601, UTC."))
-    started_at = fields.String(allow_none=True, metadata=described("When it began; null: it has not."))
+    created_at = moment("When it was accepted, ISO 8601, UTC.")
+    started_at = moment("When it began; null: it has not.", null=True)
 
 
 class AcceptedRun(_Run):
     """A run that has been accepted."""
 
-    retry_of = fields.String(metadata=described("Only of a retry: the run that is tried again."))
+    retry_of = fields.String(metadata=described("Only of a retry: the run that is tried again.", sometimes=True))
     steps = fields.List(fields.Nested(RunStep), metadata=described("The steps of the playbook, in order."))
 
 
@@ -203,7 +207,9 @@ class RunItem(_Run):
     parameters = fields.Dict(
         allow_none=True, metadata=described("The values it runs with; secrets masked. null in a list if over 16 KiB.")
     )
-    parameters_omitted = fields.Boolean(metadata=described("true, only in a list: parameters are too large for it."))
+    parameters_omitted = fields.Boolean(
+        metadata=described("true, only in a list: parameters are too large for it.", sometimes=True)
+    )
     paused_by = fields.String(
         allow_none=True,
         metadata=described(
@@ -215,9 +221,9 @@ class RunItem(_Run):
     trigger = fields.String(metadata=described("What started it.", enum=list(run_listing.TRIGGERS)))
     started_by = fields.String(metadata=described("The id of the key that asked for it, or system."))
     retry_of = fields.String(allow_none=True, metadata=described("The run that it tries again."))
-    error = fields.Dict(allow_none=True, metadata=described("code, message, step_id; null unless it failed."))
-    completed_at = fields.String(allow_none=True, metadata=described("When it ended."))
-    deadline = fields.String(metadata=described("When it fails unless it has ended."))
+    error = http_schemas.failure("Why it failed; null unless it did.")
+    completed_at = moment("When it ended.", null=True)
+    deadline = moment("When it fails unless it has ended; null: it was never to begin.", null=True)
     duration_seconds = fields.Float(allow_none=True, metadata=described("From start to end; null until it has ended."))
 
 
@@ -232,7 +238,7 @@ class Run(RunItem, Decided):
     steps_completed = fields.Integer(metadata=described("How many steps are completed."))
     steps_total = fields.Integer(metadata=described("How many steps the playbook has, with inner ones."))
     event = fields.Dict(allow_none=True, metadata=described("The event that started it, if one did."))
-    output = fields.Raw(allow_none=True, metadata=described("Its output."))
+    output = anything("Its output.")
     steps = fields.List(fields.Nested(RunStep), metadata=described("The steps of the playbook, in order."))
 
 
@@ -255,7 +261,7 @@ class RunLogLine(LogLine):
     iteration = fields.String(metadata=described("The iteration of the loops around it; empty outside loops."))
 
 
-class Bar(Schema):
+class Bar(Answer):
     """When a step began and ended, and how its time was spent."""
 
     step_id = fields.String(metadata=described("Its id in the playbook."))
@@ -269,16 +275,16 @@ class Bar(Schema):
     queued_ms = fields.Integer(metadata=described("How long it was queued."))
     run_ms = fields.Integer(metadata=described("How long it was executing."))
     waited_ms = fields.Integer(metadata=described("How long it waited: for a time, a retry or a decision."))
-    created_at = fields.String(metadata=described("When the run reached it."))
-    started_at = fields.String(allow_none=True, metadata=described("When its first attempt began."))
-    completed_at = fields.String(allow_none=True, metadata=described("When it ended."))
+    created_at = moment("When the run reached it.")
+    started_at = moment("When its first attempt began.", null=True)
+    completed_at = moment("When it ended.", null=True)
 
 
-class Timeline(Schema):
+class Timeline(Answer):
     """How a run's time was spent."""
 
-    started_at = fields.String(allow_none=True, metadata=described("When the run began."))
-    completed_at = fields.String(allow_none=True, metadata=described("When it ended."))
+    started_at = moment("When the run began.", null=True)
+    completed_at = moment("When it ended.", null=True)
     steps = fields.List(fields.Nested(Bar), metadata=described("Every execution of a step, in order."))
 
 
@@ -288,4 +294,4 @@ def listed(schema: type[Schema]) -> Schema:
         "data": fields.List(fields.Nested(schema)),
         "meta": fields.Nested(http_schemas.PartMeta),
     }
-    return cast("Schema", Schema.from_dict(members, name=f"{schema.__name__}List")())
+    return cast("Schema", Answer.from_dict(members, name=f"{schema.__name__}List")())

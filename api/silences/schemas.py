@@ -6,8 +6,8 @@ from marshmallow import fields, validate
 from webargs.fields import DelimitedList
 
 from api.http import pages
-from api.http.base_schema import Schema
-from api.http.schemas import Strict, bounded, described, text
+from api.http.base_schema import Answer, Schema
+from api.http.schemas import Strict, bounded, described, moment, number, text
 from gateway.silences.in_force import AFTER
 from gateway.silences.matchers import MAX_MATCHERS, MAX_VALUE_CHARACTERS, OPERATORS
 from playbooks.definitions.fields import MAX_NAME_CHARACTERS
@@ -78,13 +78,29 @@ class NewSilence(Matching):
     remind_before_minutes = bounded(1, _MINUTES, "A dispatch by notify reminds this long before the end.")
 
 
-class Previewed(Schema):
+class Matcher(Answer):
+    """What a silence asks of one fact."""
+
+    name = text("The fact or label.")
+    op = text("How it is compared.", enum=list(OPERATORS))
+    value = text("What it is compared with.")
+
+
+class KindCount(Answer):
+    """How many of one provider and action type match."""
+
+    provider = text("The provider.")
+    action_type = text("The action type.")
+    count = number("How many.")
+
+
+class Previewed(Answer):
     """How many of the last day's executions a silence would have kept back."""
 
     matched = fields.Integer(metadata=described("How many of those that were looked at."))
     looked_at = fields.Integer(metadata=described("Records of the last day that were looked at, the newest."))
     complete = fields.Boolean(metadata=described("Whether these are all."))
-    kinds = fields.List(fields.Dict(), metadata=described("How many of each provider and action type."))
+    kinds = fields.List(fields.Nested(KindCount), metadata=described("How many of each provider and action type."))
 
 
 class SilenceQuery(Schema):
@@ -105,20 +121,20 @@ class SilenceQuery(Schema):
     cursor = pages.CursorQuery().fields["cursor"]
 
 
-class Silence(Schema):
+class Silence(Answer):
     """A silence, and where it stands."""
 
     id = text("Its id.")
     status = fields.String(metadata=described("Where it stands.", enum=list(STATUSES)))
     silent = fields.Boolean(metadata=described("Whether it keeps something back now: a window may be between two."))
-    silent_until = text("Until when, if so.", null=True)
+    silent_until = moment("Until when, if so.", null=True)
     tenant = text("The tenant.")
     covers_children = fields.Boolean(metadata=described("Whether it covers the tenant's children."))
-    matchers = fields.List(fields.Dict(), metadata=described("What it matches."))
+    matchers = fields.List(fields.Nested(Matcher), metadata=described("What it matches."))
     comment = text("Why it is quiet.")
     author = text("The key or user that has made it.")
-    starts_at = text("When it begins.")
-    ends_at = text("When it ends; null: a window that comes back for ever.", null=True)
+    starts_at = moment("When it begins.")
+    ends_at = moment("When it ends; null: a window that comes back for ever.", null=True)
     cron = text("When a window begins.", null=True)
     timezone = text("The time zone of cron.", null=True)
     duration_minutes = fields.Integer(allow_none=True, metadata=described("How long a window lasts."))
@@ -126,14 +142,14 @@ class Silence(Schema):
     notify = text("The provider of summaries and reminders.", null=True)
     remind_before_minutes = fields.Integer(allow_none=True, metadata=described("When it is reminded of its end."))
     notice_error = text("Why the last summary or reminder was not sent; it is tried again.", null=True)
-    created_at = text("When it was made.")
-    updated_at = text("When it was changed last.")
-    ended_at = text("When it ended.", null=True)
+    created_at = moment("When it was made.")
+    updated_at = moment("When it was changed last.")
+    ended_at = moment("When it ended.", null=True)
     ended_by = text("Who ended it; system at its time.", null=True)
-    applied = text("After a change: which processes obey it, as 9 of 9.")
+    applied = text("After a change: which processes obey it, as 9 of 9.", sometimes=True)
 
 
-class Silences(Schema):
+class Silences(Answer):
     """Some of the silences."""
 
     silences = fields.List(fields.Nested(Silence), metadata=described("The silences, the newest first."))

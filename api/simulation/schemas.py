@@ -6,8 +6,8 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from api.gateway.record_schemas import AuditFilters
-from api.http.base_schema import Schema
-from api.http.schemas import Strict, described, number, text
+from api.http.base_schema import Answer
+from api.http.schemas import Strict, described, moment, number, text
 
 #: records that are looked at, unless the request says otherwise, and at most
 LIMIT, MOST = 10_000, 50_000
@@ -72,17 +72,17 @@ class SimulationWanted(CoveragePeriod):
     )
 
 
-class ChangedRecord(Schema):
+class ChangedRecord(Answer):
     """A record that is decided otherwise."""
 
     record_id = text("The id of the record.")
     action_id = text("The action id of the record.")
-    at = text("When it came.")
+    at = moment("When it came.")
     before_rule = text("The rule that decided then; null: none.", null=True)
     after_rule = text("The rule that decides now; null: none.", null=True)
 
 
-class SimulatedChange(Schema):
+class SimulatedChange(Answer):
     """How many went from one decision to another."""
 
     before = text("What was decided: a verdict, or deduplicated, throttled, silenced, muted where it was kept back so.")
@@ -91,10 +91,12 @@ class SimulatedChange(Schema):
     after_to = text("The provider or chain to which it goes.", null=True)
     changed = fields.Boolean(metadata=described("Whether both differ."))
     count = number("How many.")
-    examples = fields.List(fields.Nested(ChangedRecord), metadata=described("Of a change: the first ten."))
+    examples = fields.List(
+        fields.Nested(ChangedRecord), metadata=described("Of a change: the first ten.", sometimes=True)
+    )
 
 
-class SimulatedRule(Schema):
+class SimulatedRule(Answer):
     """What a rule has to do with it."""
 
     name = text("The rule.")
@@ -103,7 +105,7 @@ class SimulatedRule(Schema):
     decided_before = number("How often it has decided, as recorded.")
 
 
-class UndecidedRecords(Schema):
+class UndecidedRecords(Answer):
     """What cannot be decided again."""
 
     code = text("Why, for programs.")
@@ -112,7 +114,7 @@ class UndecidedRecords(Schema):
     examples = fields.List(fields.String(), metadata=described("The ids of the first ten records."))
 
 
-class SimulationAssumption(Schema):
+class SimulationAssumption(Answer):
     """What is taken for granted."""
 
     code = text("A word for it.")
@@ -120,15 +122,15 @@ class SimulationAssumption(Schema):
     count = number("Records that it concerns; null: not counted.", null=True)
 
 
-class LookedAt(Schema):
+class LookedAt(Answer):
     """What was looked at."""
 
-    since = text("The period begins.")
-    until = text("The period ends.")
+    since = moment("The period begins.")
+    until = moment("The period ends.")
     records = number("Records that were looked at.")
     decided = number("Dispatches and triggers that were decided again.")
     complete = fields.Boolean(metadata=described("Whether that is all of the period."))
-    ended_at = text("What came later is not decided; null: all is.", null=True)
+    ended_at = moment("What came later is not decided; null: all is.", null=True)
     generation = number("The generation in force.")
 
 
@@ -151,7 +153,7 @@ class Simulation(LookedAt):
     warnings = fields.List(fields.String(), metadata=described("Providers that the rules name and that there are not."))
 
 
-class CoveredCombination(Schema):
+class CoveredCombination(Answer):
     """What came under one namespace, provider and action type."""
 
     namespace = text("The namespace.")

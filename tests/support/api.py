@@ -25,7 +25,7 @@ from store.engine import db
 from store.executions import transitions
 from store.gateway import replies
 from tasks.messages import publisher
-from tests.support import cheap_passwords
+from tests.support import answers, cheap_passwords
 
 #: of every user that ``Door.user`` makes
 PASSWORD = "quiet-Ocelot-71"
@@ -97,6 +97,7 @@ class Door:
         self.app.extensions["tocsin.gauge"] = Gauge()
         self.app.extensions["tocsin.numbers"] = Numbers()
         self.client = self.app.test_client()
+        answers.watch(self.client, self.app.extensions["tocsin.openapi"])
         self.client.environ_base["REMOTE_ADDR"] = f"fd00:{secrets.token_hex(2)}::1"  # counted apart from other tests
         self.admin = self.key()
 

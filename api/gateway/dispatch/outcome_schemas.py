@@ -4,8 +4,8 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from api.http.base_schema import Schema
-from api.http.schemas import described, number, text
+from api.http.base_schema import Answer
+from api.http.schemas import anything, described, moment, number, text
 from gateway.outcomes import NAMES
 
 
@@ -13,35 +13,32 @@ def _flag(text: str) -> fields.Boolean:
     return fields.Boolean(metadata=described(text))
 
 
-def _time(description: str) -> fields.String:
-    return text(description, format="date-time")
-
-
-class ProviderResponse(Schema):
+class ProviderResponse(Answer):
     """What a provider answered."""
 
-    status = fields.String(required=True, metadata=described("How it ended, such as success."))
-    body = fields.Raw(required=True, allow_none=True, metadata=described("Its body."))
+    status = fields.String(metadata=described("How it ended, such as success."))
+    body = anything("Its body.")
 
 
-class DispatchError(Schema):
+class DispatchError(Answer):
     """Why a provider failed."""
 
-    code = fields.String(required=True, metadata=described("The failure, for programs."))
-    message = fields.String(required=True, metadata=described("The failure, in words."))
-    retryable = fields.Boolean(required=True, metadata=described("Whether the same may succeed later."))
-    attempts = fields.Integer(required=True, metadata=described("How often it was tried."))
+    code = fields.String(metadata=described("The failure, for programs."))
+    message = fields.String(metadata=described("The failure, in words."))
+    retryable = fields.Boolean(metadata=described("Whether the same may succeed later."))
+    attempts = fields.Integer(metadata=described("How often it was tried."))
 
 
-class Outcome(Schema):
+class Outcome(Answer):
     """What became of a dispatch; the other members depend on the outcome."""
 
+    ALWAYS = frozenset({"outcome", "action_id"})
+
     outcome = fields.String(
-        required=True,
         validate=validate.OneOf([*NAMES, "pending_approval", "dry_run", "accepted"]),
         metadata=described("What became of it."),
     )
-    action_id = fields.String(required=True, metadata=described("The id of its record: the sender's, if it gave one."))
+    action_id = fields.String(metadata=described("The id of its record: the sender's, if it gave one."))
     execution_id = text("accepted: the id at which the outcome can be asked for.")
     response = fields.Nested(ProviderResponse, metadata=described("executed, rerouted: what the provider answered."))
     error = fields.Nested(DispatchError, metadata=described("failed: why."))
@@ -51,7 +48,7 @@ class Outcome(Schema):
     denied = _flag("suppressed: whether the rule refused it.")
     interval = text("muted: the calendar.")
     silence_id = text("silenced: the silence.")
-    until = text("silenced: when the silence ends.")
+    until = moment("silenced: when the silence ends.")
     held = _flag("silenced: whether it goes out at the end.")
     original_provider = text("rerouted: by which it was to go out.")
     new_provider = text("rerouted: by which it went out.")
@@ -64,9 +61,9 @@ class Outcome(Schema):
     chain_name = text("chain_started: the chain.")
     total_steps = number("chain_started: how many steps it has.")
     first_step = text("chain_started: the step that it begins with.")
-    scheduled_for = _time("scheduled: when it goes out.")
+    scheduled_for = moment("scheduled: when it goes out.")
     approval_id = text("pending_approval: the approval.")
-    expires_at = _time("pending_approval: when it expires.")
+    expires_at = moment("pending_approval: when it expires.")
     approve_url = text("pending_approval: the link that approves, or [redacted].")
     reject_url = text("pending_approval: the link that rejects, or [redacted].")
     notification_sent = _flag("pending_approval: whether people are notified.")
@@ -77,7 +74,7 @@ class Outcome(Schema):
     refused = text("state_changed: why the event stays in its state.")
     group_id = text("grouped: the group.")
     group_size = number("grouped: how many are gathered so far.")
-    notify_at = _time("grouped: when its summary goes out.")
+    notify_at = moment("grouped: when its summary goes out.")
     verdict = text("dry_run: what would become of it.")
     matched_rule = text("dry_run: the rule that decides.", null=True)
     would_be_provider = text("dry_run: by which it would go out.")

@@ -4,10 +4,10 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from api.gateway.dispatch.outcome_schemas import ACCEPTED
+from api.gateway.dispatch.outcome_schemas import ACCEPTED, Outcome
 from api.gateway.record_schemas import AuditFilters
 from api.http import pages
-from api.http.base_schema import Schema
+from api.http.base_schema import Answer
 from api.http.schemas import Flag, Strict, described, text
 
 _LIMIT, _MOST = 100, 1_000
@@ -43,7 +43,7 @@ class Wanted(AuditFilters, Strict):
 FILTERS = frozenset(AuditFilters().fields)
 
 
-class Replayed(Schema):
+class Replayed(Answer):
     """A record, and what it was replayed as."""
 
     id = text("The id of the record.")
@@ -52,15 +52,16 @@ class Replayed(Schema):
         allow_none=True, metadata=described("The action id of the replay; null in a preview of what was not replayed.")
     )
     repeated = fields.Boolean(metadata=described("Whether it was replayed before; then nothing is sent again."))
-    outcome = fields.Raw(
+    outcome = fields.Nested(
+        Outcome,
         metadata=described(
             "What became of the replay, as for a dispatch: accepted where its execution goes on. In a preview dry_run, "
             "with verdict, matched_rule and would_be_provider; accepted for what was replayed before."
-        )
+        ),
     )
 
 
-class Skipped(Schema):
+class Skipped(Answer):
     """A record that is not replayed, and why."""
 
     id = text("The id of the record.")
@@ -70,7 +71,7 @@ class Skipped(Schema):
     retryable = fields.Boolean(metadata=described("Whether the same may succeed later."))
 
 
-class Replays(Schema):
+class Replays(Answer):
     """What became of a bulk replay."""
 
     preview = fields.Boolean(metadata=described("Whether nothing was sent."))

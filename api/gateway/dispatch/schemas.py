@@ -4,8 +4,9 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from api.gateway.dispatch.outcome_schemas import ACCEPTED
+from api.gateway.dispatch.outcome_schemas import ACCEPTED, Outcome
 from api.gateway.dispatch.prefer import PREFER
+from api.http.base_schema import Answer
 from api.http.schemas import Strict, described
 from gateway.requests import MAX_ITEMS, MAX_TEXT_CHARACTERS
 from playbooks.definitions.fields import MAX_NAME_CHARACTERS
@@ -67,25 +68,30 @@ class Dispatch(Strict):
     created_at = _time("When the sender made it.")
 
 
-_ITEM: dict[str, Any] = {
-    "type": "object",
-    "description": "What became of one dispatch of a batch.",
-    "properties": {
-        "status": {"type": "string", "enum": ["success", "error"]},
-        "outcome": {"type": "object", "description": "Its outcome, as for a single dispatch."},
-        "error": {"type": "object", "description": "Why it was not accepted."},
-    },
-    "required": ["status"],
-    "additionalProperties": False,
-}
-_ITEMS: dict[str, Any] = {"type": "array", "items": _ITEM}
+class Refused(Answer):
+    """Why a dispatch of a batch was not accepted."""
+
+    code = fields.String(metadata=described("A stable word to branch on."))
+    message = fields.String(metadata=described("Why, for people."))
+    retryable = fields.Boolean(metadata=described("Whether the same may succeed later."))
+
+
+class BatchItem(Answer):
+    """What became of one dispatch of a batch."""
+
+    status = fields.String(metadata=described("Whether it was accepted.", enum=["success", "error"]))
+    outcome = fields.Nested(Outcome, metadata=described("Its outcome, as for a single dispatch.", sometimes=True))
+    error = fields.Nested(Refused, metadata=described("Why it was not accepted.", sometimes=True))
+
+
+class BatchResults(Answer):
+    """What became of each dispatch of a batch, in order."""
+
+    results = fields.List(fields.Nested(BatchItem), metadata=described("One for each dispatch."))
+
+
 #: what became of each dispatch, in order; a list alone where the request was a list
-BATCH_ANSWER: dict[str, Any] = {
-    "anyOf": [
-        {"type": "object", "properties": {"results": _ITEMS}, "required": ["results"], "additionalProperties": False},
-        _ITEMS,
-    ]
-}
+BATCH_ANSWER: dict[str, Any] = {"anyOf": [BatchResults(), BatchItem(many=True)]}
 DISPATCH: dict[str, Any] = {
     "namespace": "notifications",
     "tenant": "default",
