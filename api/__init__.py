@@ -44,6 +44,7 @@ from api.http.load import HERE, LISTS
 from api.http.long_poll import Watcher
 from api.http.rate_limits import Limiter, standing
 from api.lifecycle import routes as lifecycle
+from api.pages import error_codes
 from api.playbooks import import_export
 from api.playbooks import routes as playbooks
 from api.playbooks import simulation as playbook_simulation
@@ -210,6 +211,7 @@ def _mount(app: Flask) -> None:
             f"{prefix}/approvals/<parts:rest>", f"nowhere {prefix}", approval_links.nowhere, methods=["GET", "POST"]
         )
     app.register_blueprint(openapi.root)
+    app.register_blueprint(error_codes.blueprint)
     openapi.install(app, _document)
 
 

@@ -73,7 +73,7 @@ class Routes(Generic[Kept]):
     #: whether bodies may be YAML
     yaml: bool = False
     #: the errors of enabling and disabling
-    switch_fails: tuple[int, ...] = (404,)
+    switch_fails: tuple[int | str, ...] = (404,)
     #: whether disabling one may break others, and is refused unless it is forced
     keeps_enabled: bool = False
 
@@ -85,7 +85,8 @@ class Routes(Generic[Kept]):
     def create(self, view: View) -> View:
         """Declare ``POST /KINDs``."""
         words = f"The {self.kind.noun} as it is kept{self.written_words}."
-        answers = self._answers(self._written, words, 201, headers=LOCATION, fails=(409,), takes_body=True)
+        codes = (f"invalid_{self.kind.noun}", "secret_needed", "already_exists", "changed")
+        answers = self._answers(self._written, words, 201, headers=LOCATION, fails=(409, *codes), takes_body=True)
         return self._declare("POST", "", "write", answers, self._reads(self.definition))(view)
 
     def validate(self, view: View) -> View:
@@ -114,7 +115,7 @@ class Routes(Generic[Kept]):
 
     def delete(self, view: View) -> View:
         """Declare ``DELETE /KINDs/ID``."""
-        answers = self.blueprint.answers(204, words="It is gone.", fails=(404, 409))
+        answers = self.blueprint.answers(204, words="It is gone.", fails=(404, 409, "in_use"))
         return self._declare("DELETE", self._id, "write", answers, self._force)(view)
 
     def enable(self, view: View) -> View:
@@ -201,10 +202,11 @@ class Routes(Generic[Kept]):
 
     def _rewritten(self) -> Decorator:
         words = f"The {self.kind.noun} as it is now{self.written_words}."
-        return self._answers(self._written, words, fails=(404, 409), takes_body=True)
+        codes = (f"invalid_{self.kind.noun}", "secret_needed", "version_exists", "changed", "in_use", "sealed")
+        return self._answers(self._written, words, fails=(404, 409, *codes), takes_body=True)
 
     def _switch(self, word: str, shape: DocumentedShape, *more: Decorator) -> Decorator:
-        fails = tuple(sorted({*self.switch_fails, *((409,) if more else ())}))
+        fails = (*self.switch_fails, *(("in_use",) if more else ()))
         answers = self._answers(shape, f"The {self.kind.noun} as it is now.", fails=fails)
         return self._declare("POST", f"{self._id}/{word}", "write", answers, *more)
 

@@ -17,6 +17,7 @@ from typing import Any
 from gunicorn import glogging, util
 
 from config import logs, spans
+from config.error_codes.table import page
 from config.server.connections import LEAVING, MOST
 from config.settings import settings
 
@@ -87,12 +88,13 @@ def problem(sock: Any, status: int, reason: str, message: str) -> None:
         title = HTTPStatus(status).phrase
     except ValueError:
         title = reason
+    code = _CODES.get(status, "invalid_request")
     members = {
-        "type": "about:blank",
+        "type": page(code),
         "title": title,
         "status": status,
         "detail": message or title,
-        "code": _CODES.get(status, "invalid_request"),
+        "code": code,
         "error": message or title,
         "message": message or title,
         "retryable": status == HTTPStatus.SERVICE_UNAVAILABLE,

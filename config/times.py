@@ -13,7 +13,7 @@ def stamp(milliseconds: int) -> str:
 @functools.lru_cache(maxsize=64)
 def _second(seconds: int) -> str:
     """Most stamps are of the same few seconds: those of lines of logs, of what began a moment ago."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)).zfill(19)  # years before 1000 have four digits, too
 
 
 def now() -> str:

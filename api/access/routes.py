@@ -169,7 +169,7 @@ def _locked(connection: Connection, key_id: str) -> Row:
 @blueprint.delete("/keys/<id:key_id>")
 @requires("admin")
 @blueprint.arguments(schemas.Revocation(), location="query")
-@blueprint.answers(204, words="It no longer opens anything.", fails=(404, 409))
+@blueprint.answers(204, words="It no longer opens anything.", fails=(404, 409, "last_admin_key"))
 def revoke_key(query: dict[str, Any], key_id: str) -> Response:
     """Revoke an API key.
 

@@ -82,7 +82,13 @@ def _opened(user: Row, seconds: int) -> str | None:
 
 @blueprint.post("/auth/logout")
 @requires(None)
-@blueprint.answers(200, schemas.LoggedOut(), example=examples.LOGGED_OUT, words="The token opens nothing any more.")
+@blueprint.answers(
+    200,
+    schemas.LoggedOut(),
+    example=examples.LOGGED_OUT,
+    words="The token opens nothing any more.",
+    fails=("not_a_session",),
+)
 def logout() -> Response:
     """Sign out.
 
@@ -107,6 +113,7 @@ def logout() -> Response:
     example=examples.PASSWORD_CHANGED,
     words="The new password counts; all other sessions are over.",
     takes_body=True,
+    fails=("not_a_session", "wrong_password"),
 )
 def change_password(given: dict[str, Any]) -> Response:
     """Update one's own password.

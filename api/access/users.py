@@ -49,7 +49,7 @@ def list_users(query: dict[str, Any]) -> Response:
     _ONE,
     example={"data": examples.USER},
     words="The user.",
-    fails=(409,),
+    fails=(409, "already_exists"),
     headers=LOCATION,
     takes_body=True,
 )
@@ -97,7 +97,7 @@ def get_user(username: str) -> Response:
     _ONE,
     example={"data": examples.USER},
     words="The user as it is now.",
-    fails=(404, 409),
+    fails=(404, 409, "altered", "changed"),
     takes_body=True,
 )
 def change_user(given: dict[str, Any], username: str) -> Response:
@@ -123,13 +123,7 @@ def change_user(given: dict[str, Any], username: str) -> Response:
 
 @blueprint.post("/users/<id:username>/disable")
 @requires("manage:users")
-@blueprint.answers(
-    200,
-    _ONE,
-    example={"data": examples.DISABLED_USER},
-    words="The user.",
-    fails=(404, 409),
-)
+@blueprint.answers(200, _ONE, example={"data": examples.DISABLED_USER}, words="The user.", fails=(404, 409, "altered"))
 def disable_user(username: str) -> Response:
     """Disable a user.
 
@@ -140,7 +134,7 @@ def disable_user(username: str) -> Response:
 
 @blueprint.post("/users/<id:username>/enable")
 @requires("manage:users")
-@blueprint.answers(200, _ONE, example={"data": examples.USER}, words="The user.", fails=(404, 409))
+@blueprint.answers(200, _ONE, example={"data": examples.USER}, words="The user.", fails=(404, 409, "altered"))
 def enable_user(username: str) -> Response:
     """Enable a user.
 

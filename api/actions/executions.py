@@ -14,6 +14,7 @@ from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.base_schema import Schema
 from api.http.blueprint import Blueprint, answer
+from api.http.documented import error_answers
 from api.http.long_poll import wait_for_news
 from store.access import Caller
 from store.definitions import actions
@@ -100,7 +101,13 @@ def get_execution(query: dict[str, Any], execution_id: str) -> Response:
 
 @blueprint.post("/actions/executions/<id:execution_id>/cancel")
 @requires("execute:actions")
-@blueprint.answers(200, _ONE, example={"data": examples.CANCELLED}, words="It is cancelled.", fails=(404, 409))
+@blueprint.answers(
+    200,
+    _ONE,
+    example={"data": examples.CANCELLED},
+    words="It is cancelled.",
+    fails=(404, 409, "already_ended", "part_of_run"),
+)
 def cancel_execution(execution_id: str) -> Response:
     """Cancel an action execution.
 
@@ -115,7 +122,12 @@ def cancel_execution(execution_id: str) -> Response:
 @requires("decide:approvals")
 @blueprint.arguments(_DECISION, example={"note": "Confirmed by phone."}, required=False)
 @blueprint.answers(
-    200, _ONE, example={"data": examples.APPROVED}, words="It is approved.", fails=(404, 409), takes_body=True
+    200,
+    _ONE,
+    example={"data": examples.APPROVED},
+    words="It is approved.",
+    fails=(404, 409, *error_answers.VOTED),
+    takes_body=True,
 )
 def approve_execution(given: dict[str, Any], execution_id: str) -> Response:
     """Approve an action execution.
@@ -129,7 +141,12 @@ def approve_execution(given: dict[str, Any], execution_id: str) -> Response:
 @requires("decide:approvals")
 @blueprint.arguments(_DECISION, example={"note": "A known scanner."}, required=False)
 @blueprint.answers(
-    200, _ONE, example={"data": examples.REJECTED}, words="It is rejected.", fails=(404, 409), takes_body=True
+    200,
+    _ONE,
+    example={"data": examples.REJECTED},
+    words="It is rejected.",
+    fails=(404, 409, *error_answers.VOTED),
+    takes_body=True,
 )
 def reject_execution(given: dict[str, Any], execution_id: str) -> Response:
     """Reject an action execution.

@@ -10,6 +10,7 @@ from api.http import times
 from api.http.auth import caller, requires
 from api.http.blueprint import LOCATION, Blueprint, finished, written
 from api.http.current_request import present
+from api.http.documented import error_answers
 from api.http.idempotency_key import KEY_HEADER, idempotency_key
 from api.http.load import HERE, LISTS
 from gateway import gate_column
@@ -38,7 +39,7 @@ def _declared(action_id: str) -> tuple[str, list[str]]:
     example={"data": examples.ACCEPTED},
     words="Accepted: the execution is recorded and will not be lost. Location is its address.",
     headers=LOCATION,
-    fails=(404, 409, 422),
+    fails=(404, 409, 422, *error_answers.OUTWARD, "idempotency_key_reused", "invalid_parameters", "overloaded"),
     takes_body=True,
 )
 def trigger_action(given: dict[str, Any], action_id: str) -> Response:

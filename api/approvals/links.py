@@ -17,6 +17,7 @@ from api.approvals import schemas as shapes
 from api.http.auth import public
 from api.http.blueprint import Blueprint, answer
 from api.http.current_request import present
+from api.http.documented import error_answers
 from config.errors import CallerError, Conflict, Forbidden, Gone, NotFound
 from gateway.approvals import signing
 from store.engine import db
@@ -85,7 +86,11 @@ def get_reject_link(namespace: str, tenant: str, approval_id: str) -> Response:
 @blueprint.post(f"{_PATH}/approve", parameters=_DESCRIBED)
 @public
 @blueprint.answers(
-    200, shapes.DecidedApproval(), example=shapes.DECIDED, words="The vote counts.", fails=(404, 409, 410)
+    200,
+    shapes.DecidedApproval(),
+    example=shapes.DECIDED,
+    words="The vote counts.",
+    fails=(404, 409, 410, *error_answers.VOTED),
 )
 def approve_by_link(namespace: str, tenant: str, approval_id: str) -> Response:
     """Approve by a link.
@@ -98,7 +103,11 @@ def approve_by_link(namespace: str, tenant: str, approval_id: str) -> Response:
 @blueprint.post(f"{_PATH}/reject", parameters=_DESCRIBED)
 @public
 @blueprint.answers(
-    200, shapes.DecidedApproval(), example=shapes.DECIDED, words="The vote counts.", fails=(404, 409, 410)
+    200,
+    shapes.DecidedApproval(),
+    example=shapes.DECIDED,
+    words="The vote counts.",
+    fails=(404, 409, 410, *error_answers.VOTED),
 )
 def reject_by_link(namespace: str, tenant: str, approval_id: str) -> Response:
     """Reject by a link.

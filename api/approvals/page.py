@@ -4,37 +4,14 @@ It has no script and loads nothing. To look at it decides nothing, because mail 
 the request that does.
 """
 
-import base64
-import hashlib
 from typing import Any
 
 from flask import Response
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from api.http.times import stamp
+from api.pages.html import PRIVATE, page
 
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem;color:#1b1f24}"
-    "dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem}dt{color:#57606a}dd{margin:0;"
-    "overflow-wrap:anywhere}pre{white-space:pre-wrap;background:#f6f8fa;padding:1rem;border-radius:6px}"
-    "button{font:inherit;padding:.6rem 1.6rem;border:0;border-radius:6px;color:#fff;background:#1f6feb;cursor:pointer}"
-)
-_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-#: nothing is loaded, run or framed; the form goes to where the page comes from
-HEADERS = {
-    "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{_HASH}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "X-Robots-Tag": "noindex, nofollow",
-}
-_PAGE = Markup(
-    '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-    '<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
-    "<style>{style}</style></head><body><main><h1>{title}</h1>{body}</main></body></html>\n"
-)
 _VERBS = {"approve": "Approve", "reject": "Reject"}
 _SAID = {
     "approved": "It is approved.",
@@ -79,5 +56,4 @@ def _about(row: Any, recipient: str | None) -> Markup:
 
 
 def _page(title: str, body: Markup, status: int = 200) -> Response:
-    text = _PAGE.format(title=escape(title), style=Markup(_STYLE), body=body)  # noqa: S704 - the style is ours
-    return Response(str(text), status, HEADERS, content_type="text/html; charset=utf-8")
+    return page(title, body, status, PRIVATE)

@@ -13,6 +13,7 @@ from api.http import pages
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
+from api.http.documented import error_answers
 from config.errors import NotFound
 from store.callers.reach import Covering
 from store.engine.db import Connection, Row
@@ -84,7 +85,14 @@ def list_pending_approvals(query: dict[str, Any]) -> Response:
 @decisions.post("/approvals/<id:approval_id>/approve")
 @requires("decide:approvals")
 @decisions.arguments(_DECISION, example={"note": "Confirmed by phone."}, required=False)
-@decisions.answers(200, _ANSWERED, example=shapes.ANSWERED, words="The vote counts.", fails=(404, 409), takes_body=True)
+@decisions.answers(
+    200,
+    _ANSWERED,
+    example=shapes.ANSWERED,
+    words="The vote counts.",
+    fails=(404, 409, *error_answers.VOTED),
+    takes_body=True,
+)
 def approve_approval(given: dict[str, Any], approval_id: str) -> Response:
     """Approve what waits for a decision.
 
@@ -97,7 +105,14 @@ def approve_approval(given: dict[str, Any], approval_id: str) -> Response:
 @decisions.post("/approvals/<id:approval_id>/reject")
 @requires("decide:approvals")
 @decisions.arguments(_DECISION, example={"note": "A known scanner."}, required=False)
-@decisions.answers(200, _ANSWERED, example=shapes.ANSWERED, words="The vote counts.", fails=(404, 409), takes_body=True)
+@decisions.answers(
+    200,
+    _ANSWERED,
+    example=shapes.ANSWERED,
+    words="The vote counts.",
+    fails=(404, 409, *error_answers.VOTED),
+    takes_body=True,
+)
 def reject_approval(given: dict[str, Any], approval_id: str) -> Response:
     """Reject what waits for a decision.
 

@@ -43,7 +43,12 @@ def list_calendars() -> Response:
 @requires("manage:rules")
 @blueprint.arguments(_NEW, example=shapes.NEW)
 @blueprint.answers(
-    201, shapes.Calendar(), example=shapes.CHANGED, words="Every process obeys.", fails=(409,), takes_body=True
+    201,
+    shapes.Calendar(),
+    example=shapes.CHANGED,
+    words="Every process obeys.",
+    fails=(409, "calendar_exists", "too_many_calendars"),
+    takes_body=True,
 )
 def create_calendar(given: dict[str, Any]) -> Response:
     """Create a calendar.
@@ -70,7 +75,12 @@ def get_calendar(calendar_name: str) -> Response:
 @requires("manage:rules")
 @blueprint.arguments(_CHANGED, example=shapes.CHANGE)
 @blueprint.answers(
-    200, shapes.Calendar(), example=shapes.CHANGED, words="Every process obeys.", fails=(404, 409), takes_body=True
+    200,
+    shapes.Calendar(),
+    example=shapes.CHANGED,
+    words="Every process obeys.",
+    fails=(404, 409, "defined_in_file"),
+    takes_body=True,
 )
 def change_calendar(given: dict[str, Any], calendar_name: str) -> Response:
     """Update a calendar.
@@ -87,7 +97,7 @@ def change_calendar(given: dict[str, Any], calendar_name: str) -> Response:
 
 @blueprint.delete("/time-intervals/<path:calendar_name>", parameters=[_NAME])
 @requires("manage:rules")
-@blueprint.answers(204, words="It is gone in every process.", fails=(404, 409))
+@blueprint.answers(204, words="It is gone in every process.", fails=(404, 409, "calendar_in_use", "defined_in_file"))
 def delete_calendar(calendar_name: str) -> Response:
     """Delete a calendar.
 

@@ -41,7 +41,7 @@ _EVENT = shapes.Event()
     http_schemas.enveloped(shapes.EventOutcome),
     example={"data": shapes.OUTCOME},
     words="Every playbook that waits for it was started, or could not be and says why.",
-    fails=(422,),
+    fails=(422, "idempotency_key_reused", "overloaded"),
     takes_body=True,
 )
 def send_event(given: dict[str, Any], query: dict[str, Any]) -> Response:

@@ -18,7 +18,11 @@ blueprint = Blueprint("breakers", __name__, tag="providers")
 @blueprint.get("/admin/circuit-breakers")
 @requires("manage:breakers")
 @blueprint.answers(
-    200, shapes.Breakers(), example=shapes.BREAKERS, words="The circuit breakers, by provider.", fails=(404,)
+    200,
+    shapes.Breakers(),
+    example=shapes.BREAKERS,
+    words="The circuit breakers, by provider.",
+    fails=(404, "breakers_not_enabled"),
 )
 def list_breakers() -> Response:
     """List circuit breakers.
@@ -30,7 +34,13 @@ def list_breakers() -> Response:
 
 @blueprint.post("/admin/circuit-breakers/<path:provider>/trip", parameters=[shapes.PROVIDER])
 @requires("manage:breakers")
-@blueprint.answers(200, shapes.Turned(), example=shapes.TRIPPED, words="Every process obeys.", fails=(404,))
+@blueprint.answers(
+    200,
+    shapes.Turned(),
+    example=shapes.TRIPPED,
+    words="Every process obeys.",
+    fails=(404, "breakers_not_enabled", "provider_not_found"),
+)
 def trip_breaker(provider: str) -> Response:
     """Open a circuit breaker.
 
@@ -42,7 +52,13 @@ def trip_breaker(provider: str) -> Response:
 
 @blueprint.post("/admin/circuit-breakers/<path:provider>/reset", parameters=[shapes.PROVIDER])
 @requires("manage:breakers")
-@blueprint.answers(200, shapes.Turned(), example=shapes.RESET, words="Every process obeys.", fails=(404,))
+@blueprint.answers(
+    200,
+    shapes.Turned(),
+    example=shapes.RESET,
+    words="Every process obeys.",
+    fails=(404, "breakers_not_enabled", "provider_not_found"),
+)
 def reset_breaker(provider: str) -> Response:
     """Close a circuit breaker.
 

@@ -57,7 +57,7 @@ class Similarity(Answer):
     Similarity(),
     example={"similarity": 0.1798, "topic": _TOPIC},
     words="The similarity.",
-    fails=(404, 500),
+    fails=(404, 500, "not_configured", "embedding_failed"),
     takes_body=True,
 )
 def compare_texts(given: dict[str, Any]) -> Response:

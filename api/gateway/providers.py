@@ -10,6 +10,7 @@ from api.gateway.dispatch import schemas as dispatch_schemas
 from api.gateway.dispatch.outcome_schemas import ACCEPTED, OUTCOME, OUTCOME_AT
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
+from api.http.documented import error_answers
 from config.errors import InvalidRequest
 from gateway import requests
 from tasks import tenants
@@ -55,7 +56,7 @@ def get_provider_health() -> Response:
     OUTCOME,
     example=dispatch_schemas.EXECUTED,
     words="What became of it.",
-    fails=(404, 409, 422),
+    fails=(404, 409, 422, *error_answers.OUTWARD, "id_in_use", "changed", "invalid_parameters", "overloaded"),
     takes_body=True,
 )
 @blueprint.also(202, OUTCOME, example=ACCEPTED, words="It is accepted and has not ended yet.", headers=OUTCOME_AT)

@@ -6,7 +6,7 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 
 from api.http import pages
 from api.http.base_schema import Answer, Schema
-from api.http.schemas import failure, moment, text, time_filter
+from api.http.schemas import described, failure, moment, text, time_filter
 from gateway import outcomes
 from gateway.facts import ORIGINS
 from gateway.verdicts import EFFECTS
@@ -146,6 +146,9 @@ class Record(Answer):
     dispatched_at = moment("When it was accepted.", null=True)
     completed_at = moment("When it ended, and was recorded.")
     duration_ms = fields.Integer(allow_none=True, metadata={"description": "The time between both, milliseconds."})
+    unreadable = fields.List(
+        fields.String(), metadata=described("The columns that were damaged and cannot be read.", sometimes=True)
+    )
 
 
 class Records(Answer):

@@ -139,7 +139,12 @@ def list_generations(query: dict[str, Any]) -> Response:
 @requires("manage:rules")
 @blueprint.arguments(_ROLLBACK, example={"generation": 3})
 @blueprint.answers(
-    200, schemas.Loading(), example=examples.LOADED, words="What is in force now.", fails=(404,), takes_body=True
+    200,
+    schemas.Loading(),
+    example=examples.LOADED,
+    words="What is in force now.",
+    fails=(404, "calendar_missing", "calendar_exists"),
+    takes_body=True,
 )
 def roll_back_rules(given: dict[str, Any]) -> Response:
     """Restore an earlier generation.

@@ -115,7 +115,7 @@ def export_records(query: dict[str, Any]) -> Response:
 @blueprint.get("/audit/<slashed:record_id>/proof", parameters=[_ID])
 @requires("read:audit")
 @blueprint.answers(
-    200, shapes.Proof(), example=shapes.PROOF, words="Enough to check the record alone.", fails=(404, 409)
+    200, shapes.Proof(), example=shapes.PROOF, words="Enough to check the record alone.", fails=(404, 409, "not_sealed")
 )
 def get_proof(record_id: str) -> Response:
     """Get the proof of an audit record.

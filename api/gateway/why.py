@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import Response
-from marshmallow import fields
+from marshmallow import INCLUDE, fields
 
 from api.http import pages
 from api.http.auth import caller, requires
@@ -34,7 +34,10 @@ _ID = {
 class Reason(Answer):
     """One reason as data; the other members depend on its kind."""
 
-    ALWAYS = frozenset({"kind"})
+    class Meta:
+        """Members that belong to one kind alone are not listed."""
+
+        unknown = INCLUDE
 
     kind = fields.String(metadata=described("What it is about.", enum=list(why.KINDS)))
 

@@ -74,7 +74,9 @@ def get_group(query: dict[str, Any], group_key: str) -> Response:
 
 @blueprint.delete("/groups/<id:group_key>")
 @requires("manage:groups")
-@blueprint.answers(200, shapes.Flushed(), example=shapes.FLUSHED, words="It is flushed.", fails=(404, 409))
+@blueprint.answers(
+    200, shapes.Flushed(), example=shapes.FLUSHED, words="It is flushed.", fails=(404, 409, "not_flushed")
+)
 def flush_group(group_key: str) -> Response:
     """Flush a group now.
 

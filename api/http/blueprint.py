@@ -14,38 +14,14 @@ from flask import Response
 from werkzeug.datastructures import Headers
 from werkzeug.routing import BaseConverter, PathConverter
 
-from api.http import body, errors
+from api.http import body
 from api.http import schemas as http_schemas
 from api.http.base_schema import Schema
 from api.http.body import Parser
 from api.http.current_request import present
+from api.http.documented import error_answers
 
 View = Callable[..., Any]
-
-#: what every operation behind a key may answer
-_ALWAYS = (400, 401, 403, 429, 503)
-_WITH_BODY = (408, 413, 415)
-_WHEN = {
-    400: ("The request is malformed or misses something.", "/name: an action needs a name"),
-    401: ("No valid API key.", "Send an API key, as 'Authorization: Bearer KEY' or as 'X-API-Key: KEY'."),
-    403: ("The key lacks the permission.", "This needs the permission write:actions, which the key does not carry."),
-    404: ("There is no such thing in this workspace.", "There is no action 'act-block-ip'."),
-    408: ("The body does not arrive in time.", "The body did not arrive in time; send it without pauses."),
-    409: ("The state of the thing does not allow it.", "The action 'act-block-ip' is disabled; enable it first."),
-    410: ("It has expired or is decided.", "The link has expired."),
-    413: ("The body is larger than 1 MiB.", "The body has 2,000,008 bytes; at most 1,048,576 are taken."),
-    415: ("The body is not plain JSON.", "Send the body as JSON, with Content-Type: application/json."),
-    422: ("Values do not fit the declared parameters.", "/parameters/ip_address: is required"),
-    429: ("Too many requests; Retry-After says when to come back.", "This key may ask 6000 per 1 minute; slow down."),
-    500: ("What it needs has failed.", "The similarity is not known: the embeddings request was answered with 502."),
-    503: (
-        "The database cannot be reached, or more is asked than can be done.",
-        "The database cannot be reached; nothing was accepted.",
-    ),
-}
-
-
-_ERROR = http_schemas.Error()
 
 
 class IdConverter(BaseConverter):
@@ -188,7 +164,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         schema: Schema | dict[str, Any] | None = None,
         *,
         example: Any = None,
-        fails: tuple[int, ...] = (),
+        fails: tuple[int | str, ...] = (),
         words: str | None = None,
         takes_body: bool = False,
         headers: dict[str, Any] | None = None,
@@ -196,14 +172,15 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     ) -> Callable[[View], View]:
         """Document a handler's own answer and its errors.
 
-        Those are the errors of every operation, and ``fails``. Handlers return a finished ``Response``; the schema
-        describes it and does not dump it, which is faster.
+        Those are the errors of every operation, and ``fails``: further statuses, and error codes that only some
+        operations have. Handlers return a finished ``Response``; the schema describes it and does not dump it, which is
+        faster.
         """
-        statuses = [*_ALWAYS, *fails, *(_WITH_BODY if takes_body else ())]
+        failures = error_answers.answers(fails, takes_body=takes_body)
 
         def decorate(view: View) -> View:
-            for code in statuses:
-                self.fails(code)(view)
+            for failed, documented in failures:
+                also(view, failed, documented)
             shown = {"example": example, "description": words, "headers": headers, "content_type": content_type}
             documented = self.response(status, schema, **shown)(view)
             view.__dict__["_apidoc"] = documented._apidoc  # noqa: SLF001 - its wrapper would look at each answer
@@ -212,11 +189,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return decorate
 
     @staticmethod
-    def fails(status: int) -> Callable[[View], View]:
+    def fails(status: int, codes: tuple[str, ...] = ()) -> Callable[[View], View]:
         """Document one error answer."""
-        words, detail = _WHEN[status]
-        example = {**errors.body(status, detail), "request_id": "5f0c2a9be1d34c7f"}
-        return Blueprint.also(status, _ERROR, example=example, words=words, content_type=errors.CONTENT_TYPE)
+        return functools.partial(also, status=status, documented=error_answers.answer(status, codes))
 
     @staticmethod
     def also(
@@ -231,12 +206,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         """Document one more answer of a handler."""
         documented = {"schema": schema, "description": words, "example": example, "content_type": content_type}
         documented |= {"headers": headers} if headers else {}
-
-        def decorate(view: View) -> View:
-            notes(view).setdefault("response", {}).setdefault("responses", {}).setdefault(status, []).append(documented)
-            return view
-
-        return decorate
+        return functools.partial(also, status=status, documented=documented)
 
     @staticmethod
     def reads(schema: Schema | dict[str, Any], *, example: Any, yaml: bool = False) -> Callable[[View], View]:
@@ -277,6 +247,12 @@ def notes(view: View, **more: Any) -> dict[str, Any]:
     documented: dict[str, Any] = view.__dict__.setdefault("_apidoc", {})
     documented.setdefault("manual_doc", {}).update(more)
     return documented
+
+
+def also(view: View, status: int, documented: dict[str, Any]) -> View:
+    """Document one more answer of a handler, as the library wants it; returns the handler."""
+    notes(view).setdefault("response", {}).setdefault("responses", {}).setdefault(status, []).append(documented)
+    return view
 
 
 class Finished(Response):

@@ -1,7 +1,8 @@
 """The one error body (RFC 9457) for errors from any layer.
 
-``code`` is the stable word to branch on, ``detail`` (also as ``error`` and ``message``) is for people, ``errors`` name
-each fault by its JSON pointer, ``retryable`` says whether the same request may succeed later.
+``code`` is the stable word to branch on, ``type`` the address of its page, ``detail`` (also as ``error`` and
+``message``) is for people, ``errors`` name each fault by its JSON pointer, ``retryable`` says whether the same request
+may succeed later.
 """
 
 import json
@@ -15,6 +16,7 @@ from werkzeug.exceptions import HTTPException, TooManyRequests, Unauthorized
 
 from api import paths
 from config import logs
+from config.error_codes.table import page
 from config.errors import Busy, CallerError, Problem, Unavailable
 from config.pointers import step, unescape
 
@@ -49,12 +51,13 @@ log = logs.logger(__name__)
 
 def body(status: int, detail: str, *, code: str = "", problems: Iterable[Problem] = ()) -> dict[str, Any]:
     """The members of an error body."""
+    word = code or CODES.get(status, "invalid_request")
     return {
-        "type": "about:blank",
+        "type": page(word),
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
-        "code": code or CODES.get(status, "invalid_request"),
+        "code": word,
         "error": detail,
         "message": detail,
         "retryable": status in _RETRYABLE,

@@ -36,7 +36,8 @@ creates the first key with `python -m launcher.key --workspace default --role ad
 
 **Answers.** A single object comes as `{"data": {...}}`, a list as `{"data": [...], "meta": {...}}`. Trigger and run
 answer 202 as soon as the execution is recorded; accepted work is never lost. Every error has the same body (RFC 9457);
-branch on its `code`. Every path under `/api` also exists under `/api/v1`."""
+branch on its `code`; [/docs/errors](/docs/errors) says of each what to do. Every path under `/api` also exists under
+`/api/v1`."""
 
 #: the resources of the API, in the order of the page; each operation belongs to one
 TAGS = {
@@ -188,6 +189,6 @@ def index() -> Response:
 
 
 def _guard(response: Response) -> Response:
-    if present().path.startswith(_PAGE):
+    if present().path.startswith(_PAGE) and "Content-Security-Policy" not in response.headers:
         response.headers["Content-Security-Policy"] = _POLICY
     return response

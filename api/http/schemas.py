@@ -170,7 +170,9 @@ class User(Answer):
 class Error(Answer):
     """The body of every error (RFC 9457)."""
 
-    type = fields.String(metadata=described("Always about:blank: branch on code."))
+    type = fields.String(
+        metadata=described("The address of the code's page, below that of the server.", format="uri-reference")
+    )
     title = fields.String(metadata=described("The HTTP status in words."))
     status = fields.Integer(metadata=described("The HTTP status."))
     detail = fields.String(metadata=described("What happened, for people."))
@@ -303,7 +305,7 @@ class Failure(Answer):
     message = fields.String(metadata=described("What happened, for people."))
     outcome_unknown = fields.Boolean(
         metadata=described(
-            "Whether nobody knows if the action had its effect: look before you repeat it.", sometimes=True
+            "Whether it is not known if the action had its effect: look before you repeat it.", sometimes=True
         )
     )
     effect_possible = fields.Boolean(

@@ -77,7 +77,7 @@ def get_event(query: dict[str, Any], fingerprint: str) -> Response:
     shapes.EventTransitioned(),
     example=shapes.TRANSITIONED,
     words="It is in that state.",
-    fails=(404, 409),
+    fails=(404, 409, "transition_not_allowed", "changed", "no_state_machine"),
     takes_body=True,
 )
 def transition_event(given: dict[str, Any], fingerprint: str) -> Response:

@@ -31,7 +31,11 @@ _AS_YAML = {"schema": _ANY_OBJECT, "example": _WAIT}
 @blueprint.arguments(shapes.ExportQuery(), location="query")
 @blueprint.doc(responses={200: {"content": {"application/yaml": _AS_YAML}}})
 @blueprint.answers(
-    200, shapes.Document(), example=shapes.DOCUMENT, words="The document, as an attachment.", fails=(404, 422)
+    200,
+    shapes.Document(),
+    example=shapes.DOCUMENT,
+    words="The document, as an attachment.",
+    fails=(404, 422, "sealed", "not_signable", "no_signing_key"),
 )
 def export_playbook(query: dict[str, Any], playbook_id: str) -> Response:
     """Export a playbook.
@@ -61,7 +65,17 @@ def export_playbook(query: dict[str, Any], playbook_id: str) -> Response:
     _IMPORTED,
     example=shapes.IMPORTED,
     words="The playbook that was made.",
-    fails=(409, 422),
+    fails=(
+        409,
+        422,
+        "invalid_playbook",
+        "not_recognised",
+        "already_exists",
+        "changed",
+        "sealed",
+        "invalid_cacao",
+        "too_large",
+    ),
     takes_body=True,
 )
 @blueprint.response(200, _IMPORTED, example=shapes.IMPORTED, description="A dry run, or nothing new was made.")

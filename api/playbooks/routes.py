@@ -39,7 +39,7 @@ routes = Routes(
     show=views.playbook,
     show_version=views.version,
     yaml=True,
-    switch_fails=(404, 409),
+    switch_fails=(404, "changed"),
 )
 
 

@@ -60,7 +60,7 @@ def list_recurring(query: dict[str, Any]) -> Response:
     example=examples.CREATED,
     words="It fires from now on. Location is its address.",
     headers=LOCATION,
-    fails=(409, 422),
+    fails=(409, 422, "too_many_recurring", "invalid_target", "invalid_parameters"),
     takes_body=True,
 )
 def create_recurring(query: dict[str, Any], given: dict[str, Any]) -> Response:
@@ -94,7 +94,12 @@ def get_recurring(query: dict[str, Any], recurring_id: str) -> Response:
 @blueprint.arguments(_QUERY, location="query")
 @blueprint.arguments(_BODY, example=examples.CHANGE, required=False)
 @blueprint.answers(
-    200, shapes.Recurring(), example=examples.ONE, words="It is changed.", fails=(404, 422), takes_body=True
+    200,
+    shapes.Recurring(),
+    example=examples.ONE,
+    words="It is changed.",
+    fails=(404, 422, "invalid_target", "invalid_parameters"),
+    takes_body=True,
 )
 def change_recurring(query: dict[str, Any], given: dict[str, Any], recurring_id: str) -> Response:
     """Update a recurring action.
@@ -123,7 +128,12 @@ def delete_recurring(query: dict[str, Any], recurring_id: str) -> Response:
 @blueprint.arguments(_QUERY, location="query")
 @blueprint.arguments(_SCOPE, required=False, example=examples.SCOPE)
 @blueprint.answers(
-    200, shapes.Recurring(), example=examples.PAUSED, words="It does not fire.", fails=(404, 409), takes_body=True
+    200,
+    shapes.Recurring(),
+    example=examples.PAUSED,
+    words="It does not fire.",
+    fails=(404, 409, "already_paused"),
+    takes_body=True,
 )
 def pause_recurring(query: dict[str, Any], given: dict[str, Any], recurring_id: str) -> Response:
     """Pause a recurring action.
@@ -138,7 +148,12 @@ def pause_recurring(query: dict[str, Any], given: dict[str, Any], recurring_id: 
 @blueprint.arguments(_QUERY, location="query")
 @blueprint.arguments(_SCOPE, required=False, example=examples.SCOPE)
 @blueprint.answers(
-    200, shapes.Recurring(), example=examples.ONE, words="It fires again.", fails=(404, 409), takes_body=True
+    200,
+    shapes.Recurring(),
+    example=examples.ONE,
+    words="It fires again.",
+    fails=(404, 409, "not_paused"),
+    takes_body=True,
 )
 def resume_recurring(query: dict[str, Any], given: dict[str, Any], recurring_id: str) -> Response:
     """Resume a recurring action.
@@ -173,7 +188,7 @@ def list_firings(query: dict[str, Any], recurring_id: str) -> Response:
     shapes.RecurringBackfilled(),
     example=examples.BACKFILLED,
     words="What became of each time.",
-    fails=(404, 409, 422),
+    fails=(404, 409, 422, "changed", "invalid_parameters"),
     takes_body=True,
 )
 def backfill_recurring(query: dict[str, Any], given: dict[str, Any], recurring_id: str) -> Response:

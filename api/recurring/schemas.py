@@ -216,10 +216,23 @@ class RecurringExecution(Answer):
     error = failure("Why it failed, or could not be accepted; null: it did not.")
 
 
+class RecurringTarget(Answer):
+    """What a recurring action starts; one of action and playbook is there."""
+
+    ALWAYS = frozenset({"parameters"})
+
+    action = text("The id of an action of the tenant.")
+    playbook = text("Or that of a playbook.")
+    parameters = fields.Dict(metadata=described("Its parameters, none of them secret."))
+    target = text("The asset.", null=True)
+
+
 class Recurring(RecurringSummary):
     """A recurring action, complete."""
 
-    target = fields.Raw(metadata={"description": "The action or playbook; null where it dispatches.", **_TARGET})
+    target = fields.Nested(
+        RecurringTarget, allow_none=True, metadata=described("The action or playbook; null where it dispatches.")
+    )
     payload = fields.Dict(metadata=described("The payload or the parameters; what is called like a secret is masked."))
     metadata = fields.Dict(metadata=described("Its labels, as dispatches have them."))
     dedup_key = text("What rules deduplicate by.", null=True)

@@ -109,7 +109,11 @@ _EXAMPLE = {
 @requires("read:playbooks")
 @blueprint.arguments(AgainstQuery(), location="query")
 @blueprint.answers(
-    200, http_schemas.enveloped(Comparison), example={"data": _EXAMPLE}, words="The comparison.", fails=(404, 409)
+    200,
+    http_schemas.enveloped(Comparison),
+    example={"data": _EXAMPLE},
+    words="The comparison.",
+    fails=(404, 409, "different_playbooks"),
 )
 def compare_playbook_executions(query: dict[str, Any], run_id: str) -> Response:
     """Compare two runs.

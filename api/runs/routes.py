@@ -14,6 +14,7 @@ from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import LOCATION, Blueprint
 from api.http.current_request import present
+from api.http.documented import error_answers
 from api.http.idempotency_key import KEY_HEADER, idempotency_key
 from api.http.load import HERE, LISTS
 from api.http.long_poll import wait_for_news
@@ -53,7 +54,20 @@ def _declared(playbook_id: str) -> tuple[str, list[str]]:
     example=shown.dual_envelope(shown.ACCEPTED),
     words="Accepted: it will be carried out, whatever breaks. Location says where to follow it.",
     headers=LOCATION,
-    fails=(404, 409, 422),
+    fails=(
+        404,
+        409,
+        422,
+        *error_answers.OUTWARD,
+        "target_required",
+        "already_running",
+        "playbook_disabled",
+        "too_deep",
+        "changed",
+        "idempotency_key_reused",
+        "invalid_parameters",
+        "overloaded",
+    ),
     takes_body=True,
 )
 def run_playbook(given: dict[str, Any], playbook_id: str) -> Response:
@@ -132,7 +146,11 @@ def get_run(query: dict[str, Any], run_id: str) -> Response:
 @blueprint.post("/playbooks/executions/<id:run_id>/cancel")
 @requires("execute:playbooks")
 @blueprint.answers(
-    200, shapes.RunAnswer(), example=shown.dual_envelope(shown.CANCELLED), words="It is cancelled.", fails=(404, 409)
+    200,
+    shapes.RunAnswer(),
+    example=shown.dual_envelope(shown.CANCELLED),
+    words="It is cancelled.",
+    fails=(404, 409, "already_ended"),
 )
 def cancel_run(run_id: str) -> Response:
     """Cancel a run.
@@ -146,7 +164,11 @@ def cancel_run(run_id: str) -> Response:
 @blueprint.post("/playbooks/executions/<id:run_id>/pause")
 @requires("execute:playbooks")
 @blueprint.answers(
-    200, shapes.RunAnswer(), example=shown.dual_envelope(shown.PAUSED), words="It is paused.", fails=(404, 409)
+    200,
+    shapes.RunAnswer(),
+    example=shown.dual_envelope(shown.PAUSED),
+    words="It is paused.",
+    fails=(404, 409, "not_running", "already_ended"),
 )
 def pause_run(run_id: str) -> Response:
     """Pause a run.
@@ -160,7 +182,11 @@ def pause_run(run_id: str) -> Response:
 @blueprint.post("/playbooks/executions/<id:run_id>/resume")
 @requires("execute:playbooks")
 @blueprint.answers(
-    200, shapes.RunAnswer(), example=shown.dual_envelope(shown.RESUMED), words="It goes on.", fails=(404, 409)
+    200,
+    shapes.RunAnswer(),
+    example=shown.dual_envelope(shown.RESUMED),
+    words="It goes on.",
+    fails=(404, 409, "not_paused", "already_ended"),
 )
 def resume_run(run_id: str) -> Response:
     """Resume a paused run.
@@ -179,7 +205,20 @@ def resume_run(run_id: str) -> Response:
     example=shown.dual_envelope(shown.RETRIED),
     words="Accepted: a further run. Location says where to follow it.",
     headers=LOCATION,
-    fails=(404, 409, 422),
+    fails=(
+        404,
+        409,
+        422,
+        *error_answers.OUTWARD,
+        "not_ended",
+        "nothing_failed",
+        "secret_needed",
+        "already_running",
+        "playbook_disabled",
+        "changed",
+        "invalid_parameters",
+        "overloaded",
+    ),
     takes_body=True,
 )
 def retry_run(given: dict[str, Any], run_id: str) -> Response:

@@ -9,6 +9,7 @@ from api.http import pages
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
+from api.http.documented import error_answers
 from api.runs import examples as shown
 from api.runs import schemas as shapes
 from api.runs import views
@@ -96,7 +97,12 @@ def get_run_timeline(query: dict[str, Any], run_id: str) -> Response:
 @requires("decide:approvals")
 @blueprint.arguments(_DECISION, example=shown.DECISION, required=False)
 @blueprint.answers(
-    200, _ONE, example={"data": shown.APPROVED}, words="It is approved.", fails=(404, 409), takes_body=True
+    200,
+    _ONE,
+    example={"data": shown.APPROVED},
+    words="It is approved.",
+    fails=(404, 409, *error_answers.VOTED, "no_approval"),
+    takes_body=True,
 )
 def approve_step(given: dict[str, Any], run_id: str, step_id: str) -> Response:
     """Approve a step.
@@ -110,7 +116,12 @@ def approve_step(given: dict[str, Any], run_id: str, step_id: str) -> Response:
 @requires("decide:approvals")
 @blueprint.arguments(_DECISION, example={"note": "A known scanner."}, required=False)
 @blueprint.answers(
-    200, _ONE, example={"data": shown.REJECTED}, words="It is rejected.", fails=(404, 409), takes_body=True
+    200,
+    _ONE,
+    example={"data": shown.REJECTED},
+    words="It is rejected.",
+    fails=(404, 409, *error_answers.VOTED, "no_approval"),
+    takes_body=True,
 )
 def reject_step(given: dict[str, Any], run_id: str, step_id: str) -> Response:
     """Reject a step.

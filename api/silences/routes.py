@@ -50,7 +50,12 @@ def list_silences(query: dict[str, Any]) -> Response:
 @requires("manage:silences")
 @blueprint.arguments(_NEW, example=shapes.NEW)
 @blueprint.answers(
-    201, shapes.Silence(), example=shapes.CHANGED, words="Every process obeys.", fails=(409,), takes_body=True
+    201,
+    shapes.Silence(),
+    example=shapes.CHANGED,
+    words="Every process obeys.",
+    fails=(409, "too_many_silences"),
+    takes_body=True,
 )
 def create_silence(given: dict[str, Any]) -> Response:
     """Create a silence.
@@ -93,7 +98,12 @@ def get_silence(silence_id: str) -> Response:
 @requires("manage:silences")
 @blueprint.arguments(_NEW, example=shapes.NEW)
 @blueprint.answers(
-    200, shapes.Silence(), example=shapes.CHANGED, words="Every process obeys.", fails=(404, 409), takes_body=True
+    200,
+    shapes.Silence(),
+    example=shapes.CHANGED,
+    words="Every process obeys.",
+    fails=(404, 409, "silence_ended", "too_many_silences"),
+    takes_body=True,
 )
 def change_silence(given: dict[str, Any], silence_id: str) -> Response:
     """Update a silence.

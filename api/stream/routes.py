@@ -24,6 +24,7 @@ blueprint = Blueprint("stream", __name__, tag="stream")
     content_type=opening.CONTENT_TYPE,
     example=shapes.EVENTS,
     words="Server-sent events, without an end. The data of each is a JSON object.",
+    fails=("stream_off",),
 )
 def follow_events(query: dict[str, Any]) -> Response:
     """Follow what happens.

@@ -54,7 +54,7 @@ ROWS: tuple[ErrorCode, ...] = (
     answered(
         409,
         "changed",
-        "Somebody else has changed it at the same moment.",
+        "Another request has changed it at the same moment.",
         "Read it again, and apply your change to what it is now.",
     ),
     answered(
@@ -63,11 +63,12 @@ ROWS: tuple[ErrorCode, ...] = (
         "Playbooks need it.",
         "`used_by` names them. Change them first, or send `force=true`.",
     ),
-    either(
-        400,
+    ErrorCode(
         "secret_needed",
         "A masked secret stands where its value is needed.",
         "Send the secret itself: what a mask stands for cannot be taken over here.",
+        (400, 409, 422),
+        ends=True,
     ),
     either(
         409,
@@ -105,17 +106,19 @@ ROWS: tuple[ErrorCode, ...] = (
         "The playbook uses a provider that is gone.",
         "Configure the provider again, or change the step.",
     ),
-    either(
-        404,
+    ErrorCode(
         "provider_not_found",
         "There is no provider of that name.",
         "`GET /v1/providers` lists those there are; `errors` suggests one.",
+        (404, 409),
+        ends=True,
     ),
-    either(
-        404,
+    ErrorCode(
         "chain_not_found",
         "There is no chain of that name.",
         "Compare the rule with the chains of the configuration.",
+        (404, 409),
+        ends=True,
     ),
     answered(
         404,
@@ -138,8 +141,8 @@ ROWS: tuple[ErrorCode, ...] = (
     answered(
         409,
         "altered",
-        "The row of the user was altered by somebody else.",
-        "Make the user anew: what the row says cannot be trusted.",
+        "The row of the user was altered by another program than Tocsin.",
+        "Make the user again: what the row says cannot be trusted.",
     ),
     answered(
         400,

@@ -143,7 +143,7 @@ ROWS: tuple[ErrorCode, ...] = (
     ended("unprocessable", "A value is not valid.", "The message names it."),
     ended(
         "worker_lost",
-        "The worker was lost; nobody knows whether the action had its effect.",
+        "The worker was lost; it is not known whether the action had its effect.",
         "Find out whether it had its effect before you repeat it.",
     ),
 )

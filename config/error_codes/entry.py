@@ -12,7 +12,7 @@ class ErrorCode:
     """A code, what it means and what to do about it.
 
     ``statuses`` are those with which the API answers it; ``ends`` says that executions, steps or runs can end with it,
-    or that an answer names it beside what did go well. ``{status}`` and ``{exit_code}`` in the meaning are numbers of
+    or that an answer names it for one of several things. ``{status}`` and ``{exit_code}`` in the meaning are numbers of
     the error's details. Code in the remedy stands in backticks.
     """
 

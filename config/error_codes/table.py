@@ -22,5 +22,5 @@ PAGES = "/docs/errors"
 
 
 def page(code: str) -> str:
-    """The address of a code's page; of the list for a code that somebody else has made up."""
+    """The address of a code's page; of their list for one that a function of the operator has made up."""
     return f"{PAGES}/{code}" if code in CODES else PAGES

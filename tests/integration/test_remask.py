@@ -23,6 +23,8 @@ from tests.support.credentials import read_everywhere, stored
 
 URL = "https://api.example.com/v1/report"
 TABLE = transitions.executions
+LINE = {"timestamp": "2026-04-28T12:00:00.000Z", "level": "INFO"}
+REPORT = {"commands_executed": [], "output": None}
 
 
 @pytest.fixture
@@ -56,8 +58,8 @@ class Past:
                 sa.update(action_revisions).where(action_revisions.c.id == revision.id).values(**changes)
             )
         self.executions = [door.trigger(self.id, sandbox=True) for _ in range(3)]
-        kept = {"output": {"echo": [f"you sent {key}"]}, "logs": [{"message": f"GET {URL}?api_key={query}"}]}
-        kept["report"] = {"intercepted_calls": [{"headers": {"x-apikey": key}, "body": {"auth": member}}]}
+        kept = {"output": {"echo": [f"you sent {key}"]}, "logs": [{**LINE, "message": f"GET {URL}?api_key={query}"}]}
+        kept["report"] = {**REPORT, "intercepted_calls": [{"headers": {"x-apikey": key}, "body": {"auth": member}}]}
         with db.write() as connection:
             for execution_id in self.executions:
                 values = {name: json.dumps(value) for name, value in kept.items()}

@@ -25,8 +25,8 @@ from werkzeug.test import Client, TestResponse
 MOST = 64 * 1024
 _METHODS = ("get", "post", "put", "patch", "delete")
 _ROOT = "urn:document"
-#: what a server may say of any request, whatever it is about
-_OF_THE_FRAMEWORK = {405, 414, 431}
+#: what a server may say of any request: about its method, its size, a body that it should not have, and when it breaks
+_OF_ALL = {405, 408, 413, 414, 415, 431, 500}
 
 formats = FormatChecker(formats=())
 
@@ -72,12 +72,12 @@ class Answers:
 
     def fault(self, method: str, path: str, status: int, content_type: str, text: str) -> str | None:
         """What the document does not say of an answer; None where it says all of it."""
-        plain = re.sub(r"^/api/v1(?=/)", "/api", path).rstrip("/") or "/"
+        plain = re.sub(r"^/api/v1(?=/)", "/api", path).removesuffix("/") or "/"
         given = "get" if method == "HEAD" else method.lower()
         found = next((one for one in self._operations.get(given, ()) if one.pattern.fullmatch(plain)), None)
-        if found is None or status in _OF_THE_FRAMEWORK or plain.startswith("/compat"):
+        documented = found.responses.get(str(status)) if found is not None else None
+        if found is None or plain.startswith("/compat") or (documented is None and status in _OF_ALL):
             return None
-        documented = found.responses.get(str(status))
         if documented is None:
             return f"the status {status} is not documented: {text[:300]}"
         kind = content_type.partition(";")[0]

@@ -18,6 +18,7 @@ from api.gateway.dispatch.outcome_schemas import ACCEPTED, OUTCOME, OUTCOME_AT
 from api.http import errors, pages
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
+from api.http.documented import error_answers
 from api.http.load import HERE, LISTS
 from config.errors import CallerError, NotFound
 from gateway import traces
@@ -46,7 +47,29 @@ _IS_REPLAY = "It is a replay itself: send include_replays, or replay it by its i
 
 @blueprint.post("/audit/<slashed:record_id>/replay", parameters=[_ID, shapes.PREFER, *shapes.TRACE])
 @requires("dispatch", "read:audit")
-@blueprint.answers(200, OUTCOME, example=shapes.EXECUTED, words="What became of it.", fails=(404, 409, 422))
+@blueprint.answers(
+    200,
+    OUTCOME,
+    example=shapes.EXECUTED,
+    words="What became of it.",
+    fails=(
+        404,
+        409,
+        422,
+        *error_answers.OUTWARD,
+        "chain_not_found",
+        "no_state_machine",
+        "id_in_use",
+        "changed",
+        "replay_under_way",
+        "not_replayable",
+        "payload_gone",
+        "payload_masked",
+        "secret_needed",
+        "invalid_parameters",
+        "overloaded",
+    ),
+)
 @blueprint.also(202, OUTCOME, example=ACCEPTED, words="It is accepted and has not ended yet.", headers=OUTCOME_AT)
 def replay_record(record_id: str) -> Response:
     """Replay a record.
@@ -80,7 +103,7 @@ def replay_record(record_id: str) -> Response:
     example=replay_schemas.REPLAYS,
     words="What became of each.",
     takes_body=True,
-    fails=(409,),
+    fails=(409, "replay_under_way", "overloaded"),
 )
 def replay_records(given: dict[str, Any]) -> Response:
     """Replay records.

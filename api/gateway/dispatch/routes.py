@@ -17,6 +17,7 @@ from api.http.auth import caller, requires
 from api.http.base_schema import Schema
 from api.http.blueprint import Blueprint, answer
 from api.http.current_request import present
+from api.http.documented import error_answers
 from api.http.load import HERE, LISTS
 from api.http.schemas import wait
 from config import logs, spans
@@ -63,7 +64,24 @@ class WaitQuery(Schema):
 @blueprint.reads(shapes.Dispatch(), example=shapes.DISPATCH)
 @blueprint.arguments(DispatchQuery(), location="query")
 @blueprint.answers(
-    200, OUTCOME, example=shapes.EXECUTED, words="What became of it.", fails=(404, 409, 422), takes_body=True
+    200,
+    OUTCOME,
+    example=shapes.EXECUTED,
+    words="What became of it.",
+    fails=(
+        404,
+        409,
+        422,
+        *error_answers.OUTWARD,
+        "chain_not_found",
+        "no_state_machine",
+        "id_reused",
+        "id_in_use",
+        "changed",
+        "invalid_parameters",
+        "overloaded",
+    ),
+    takes_body=True,
 )
 @blueprint.also(202, OUTCOME, example=ACCEPTED, words="It is accepted and has not ended yet.", headers=OUTCOME_AT)
 def dispatch(query: dict[str, Any]) -> Response:
@@ -109,6 +127,7 @@ def answered(asked: Asked) -> Response:
     example=shapes.BATCH_OUTCOME,
     words="What became of each, in order.",
     takes_body=True,
+    fails=("overloaded",),
 )
 @blueprint.also(
     202, shapes.BATCH_ANSWER, example=shapes.BATCH_ACCEPTED, words="What became of each; some have not ended yet."

@@ -1,0 +1,1 @@
+"""The pages for people that the API serves: plain HTML, without scripts."""
