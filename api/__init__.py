@@ -11,7 +11,7 @@ import re
 
 from flask import Flask, Response, current_app, g
 
-from api import health, prometheus, server
+from api import definition_schemas, health, prometheus, server
 from api.access import me, sign_in, users
 from api.access import routes as keys
 from api.actions import executions, trigger
@@ -48,6 +48,7 @@ from api.pages import error_codes
 from api.playbooks import import_export
 from api.playbooks import routes as playbooks
 from api.playbooks import simulation as playbook_simulation
+from api.playbooks.schemas import SCHEMAS
 from api.recurring import routes as recurring
 from api.runs import diff, steps
 from api.runs import events as run_events
@@ -58,6 +59,7 @@ from api.stream import routes as stream
 from api.stream.follow import Reader
 from api.stream.places import Places
 from config import logs
+from playbooks.schemas import steps as step_schemas
 from store import redis
 from store.engine import refusals
 from tasks.generations import begin as generations
@@ -70,6 +72,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _FREE, _REQUEST = 0.1, 0.01
 #: what is served under both prefixes
 _FAMILIES = (
+    definition_schemas.blueprint,
     actions.blueprint,
     trigger.blueprint,
     executions.blueprint,
@@ -164,7 +167,8 @@ def _document() -> bytes:
         *((family, None) for family in _GATEWAY),
         *((family, "/v1") for family in _BELOW_V1),
     ]
-    return openapi.render(_bare(), families, BEYOND)
+    shapes = {**step_schemas.stored(SCHEMAS), **step_schemas.authored(SCHEMAS)}
+    return openapi.render(_bare(), families, BEYOND, shapes)
 
 
 def _started() -> None:

@@ -141,12 +141,15 @@ HERE = Document()
 
 
 def render(
-    app: Flask, families: Iterable[tuple[Blueprint, str | None]], beyond: Mapping[str, Mapping[str, Any]]
+    app: Flask,
+    families: Iterable[tuple[Blueprint, str | None]],
+    beyond: Mapping[str, Mapping[str, Any]],
+    finished: Mapping[str, dict[str, Any]],
 ) -> bytes:
     """The document of these families, each with the prefix of its paths.
 
     ``app`` knows the converters of the paths, and serves nothing. ``beyond`` has, by the name of a schema, what the
-    library cannot derive of its shape.
+    library cannot derive of its shape, and ``finished`` the schemas that are made elsewhere.
     """
     app.config.update(API_TITLE="Tocsin", API_VERSION=VERSION, OPENAPI_VERSION="3.1.0")
     info = {"description": _WORDS, "contact": {"name": "The operator of this Tocsin server"}}
@@ -158,6 +161,8 @@ def render(
     schemes.security_scheme("apiKey", {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": _KEY})
     for family, prefix in families:
         api.register_blueprint(family, url_prefix=prefix)
+    for name, schema in finished.items():
+        schemes.schema(name, schema)
     for name, more in beyond.items():
         api.spec.components.schemas[name].update(more)
     tags = [{"name": name, "description": words} for name, words in TAGS.items()]

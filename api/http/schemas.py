@@ -15,7 +15,7 @@ ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 
 
 #: ids that are words in our own paths
-RESERVED_IDS = ("executions", "import", "simulate", "validate")
+RESERVED_IDS = ("executions", "import", "schema", "simulate", "validate")
 
 
 def described(text: str, **more: Any) -> dict[str, Any]:

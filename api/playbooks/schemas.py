@@ -5,13 +5,13 @@ The definitions themselves are checked in ``playbooks.checks``.
 
 from typing import Any
 
-from marshmallow import INCLUDE, fields, validate
+from marshmallow import fields, validate
 
 from api.http import schemas as http_schemas
-from api.http.base_schema import Answer, Schema
-from api.http.schemas import ANY, Parameter, Retry, Strict, described, moment
-from playbooks.definitions import asking, parameters, step_types
+from api.http.base_schema import Answer
+from api.http.schemas import ANY, Parameter, Strict, described, moment
 from playbooks.definitions import fields as common
+from playbooks.definitions import parameters, step_types
 from playbooks.definitions.events import EVENTS, MAX_EVENT_CHARACTERS
 from playbooks.definitions.triggers import MAX_CONDITIONS
 
@@ -42,64 +42,14 @@ _TRIGGER = described(
 )
 
 
-_VOTERS = asking.MOST_VOTERS
+#: where the document has the schemas of steps, which ``playbooks.schemas`` makes
+SCHEMAS = "#/components/schemas/"
 
 
-def _of_an_approval(text: str, kind: str, **more: Any) -> fields.Raw:
-    """A member that only approvals have; it is checked with the definition."""
-    return fields.Raw(allow_none=True, metadata=described(f"Of an approval. {text}", type=[kind, "null"], **more))
-
-
-class Step(Schema):
-    """A step.
-
-    Each type has members of its own: action_ref, expression, branches, items, seconds, message, ...
-    """
-
-    class Meta:
-        """The members of each type are checked with the definition."""
-
-        unknown = INCLUDE
-
-    id = fields.String(
-        required=True,
-        metadata=described(
-            "Unique in the whole playbook.",
-            pattern="^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$",
-            **{"not": {"enum": sorted(step_types.LINK_WORDS)}},
-        ),
-    )
-    name = fields.String(allow_none=True, metadata=described("What people call it; its id unless said otherwise."))
-    type = fields.String(required=True, metadata=described("What it does.", enum=list(step_types.TYPES)))
-    description = fields.String(allow_none=True, metadata=described("What it is for."))
-    when = fields.String(
-        allow_none=True, metadata=described("A condition; the step is skipped where it does not hold.")
-    )
-    delay_seconds = fields.Float(
-        allow_none=True,
-        validate=validate.Range(0, step_types.MAX_WAIT_SECONDS),
-        metadata=described("How long to wait before it, up to 30 days."),
-    )
-    timeout_seconds = fields.Integer(
-        allow_none=True,
-        validate=validate.Range(1, step_types.MAX_WAIT_SECONDS),
-        metadata=described("How long it may take, up to 30 days."),
-    )
-    retry = fields.Nested(Retry, allow_none=True, metadata=described("What happens after a temporary failure."))
-    continue_on_error = fields.Boolean(allow_none=True, metadata=described("Whether to go on after its failure."))
-    outputs = fields.Dict(allow_none=True, metadata=described("Name → template; later steps read it as vars.name."))
-    quorum = _of_an_approval(
-        "How many votes approve it; 1 unless said otherwise.", "integer", minimum=1, maximum=_VOTERS
-    )
-    reject_quorum = _of_an_approval("How many votes reject it; 1 by default.", "integer", minimum=1, maximum=_VOTERS)
-    notify = _of_an_approval("The provider by which the question goes out, with links that decide.", "string")
-    reminder_seconds = _of_an_approval(
-        "How often that is repeated.", "integer", minimum=asking.MIN_REMINDER, maximum=asking.MAX_SECONDS
-    )
-    on_success = fields.String(allow_none=True, metadata=described("The step that follows, next or end."))
-    on_failure = fields.String(
-        allow_none=True, metadata=described("The step that follows a failure, next, end, abort or continue.")
-    )
+def _steps(form: str, **more: Any) -> fields.Raw:
+    """The steps of a playbook, in the form of this name."""
+    items = {"type": "array", "minItems": 1, "maxItems": step_types.MAX_STEPS, "items": {"$ref": f"{SCHEMAS}{form}"}}
+    return fields.Raw(metadata=described("Its steps, in order.", **items), **more)
 
 
 class StartError(Answer):
@@ -179,21 +129,20 @@ class _DescribedPlaybook(Strict):
 
 
 _NAME = validate.Length(1, common.MAX_NAME_CHARACTERS)
-_STEPS = validate.Length(1, step_types.MAX_STEPS)
 
 
 class PlaybookDefinition(_DescribedPlaybook):
     """A playbook as its author writes it."""
 
     name = fields.String(required=True, validate=_NAME, metadata=described("1 to 128 printable characters."))
-    steps = fields.List(fields.Nested(Step), required=True, validate=_STEPS, metadata=described("Its steps, in order."))
+    steps = _steps("StepDefinition", required=True)
 
 
 class PlaybookChanges(_DescribedPlaybook):
     """The members of a playbook's definition that are to change."""
 
     name = fields.String(validate=_NAME, metadata=described("1 to 128 printable characters."))
-    steps = fields.List(fields.Nested(Step), validate=_STEPS, metadata=described("Its steps, in order."))
+    steps = _steps("StepDefinition")
 
 
 class KeptTrigger(Answer):
@@ -212,6 +161,7 @@ class Playbook(Answer, PlaybookDefinition):
     parameters = fields.List(
         fields.Nested(http_schemas.KeptParameter), metadata=described("The parameters a run may be given.")
     )
+    steps = _steps("Step")
 
 
 _OF_NOW = ("step_count", "next_run_at", "last_error", "problems", "updated_at")

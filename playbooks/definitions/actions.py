@@ -92,8 +92,8 @@ def normalise(definition: Mapping[str, Any]) -> dict[str, Any]:
         "version": FIRST_VERSION,
         **{field: value for field, value in definition.items() if value is not None},
     }
-    retry = definition.get("retry")
-    form["retry"] = {**DEFAULT_RETRY, **retry} if isinstance(retry, dict) else retry or dict(DEFAULT_RETRY)
+    retry = definition["retry"] if definition.get("retry") is not None else {}
+    form["retry"] = {**DEFAULT_RETRY, **retry} if isinstance(retry, dict) else retry
     executor = form.get("executor")
     if isinstance(executor, dict) and isinstance(form["config"], dict):
         form["executor"] = executor.get("type")

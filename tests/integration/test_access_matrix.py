@@ -40,6 +40,7 @@ ENTRIES = {
     ("GET", "/actions"): _READ,
     ("POST", "/actions"): _WRITE,
     ("POST", "/actions/validate"): _READ,
+    ("GET", "/actions/schema"): _PUBLIC,
     ("GET", "/actions/<id:action_id>"): _READ,
     ("PUT", "/actions/<id:action_id>"): _WRITE,
     ("PATCH", "/actions/<id:action_id>"): _WRITE,
@@ -58,6 +59,7 @@ ENTRIES = {
     ("POST", "/playbooks"): _WRITE,
     ("POST", "/playbooks/validate"): _READ,
     ("POST", "/playbooks/simulate"): _WRITE,
+    ("GET", "/playbooks/schema"): _PUBLIC,
     ("POST", "/playbooks/import"): _WRITE,
     ("GET", "/playbooks/<id:playbook_id>/export"): _READ,
     ("GET", "/playbooks/<id:playbook_id>"): _READ,
@@ -173,6 +175,8 @@ ENTRIES = {
     ("GET", "/metrics"): _PUBLIC,
     ("GET", "/metrics/prometheus"): _PUBLIC,
     ("GET", "/docs/"): _PUBLIC,
+    ("GET", "/docs/errors"): _PUBLIC,
+    ("GET", "/docs/errors/<string:code>"): _PUBLIC,
     ("GET", "/docs/<path:path>"): _PUBLIC,
 }
 _RANK = {

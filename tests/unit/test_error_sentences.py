@@ -39,7 +39,7 @@ def test_an_error_is_shown_without_its_message(code: str) -> None:
     """Neither the message nor a detail that is no number is part of the sentence."""
     error = {"code": code, "message": "secret-1", "details": {"status": "secret-2", "exit_code": "secret-3"}}
     shown = sentence(error)
-    assert "secret" not in shown
+    assert "secret-" not in shown
     assert "{" not in shown
     assert shown == OTHER if code not in SENTENCES else shown.startswith(f"{code}: ")
 
