@@ -20,6 +20,7 @@ from api.http.base_schema import Schema
 from api.http.body import Parser
 from api.http.current_request import present
 from api.http.documented import error_answers
+from config import strict_yaml
 
 View = Callable[..., Any]
 
@@ -89,6 +90,7 @@ _IDS = {
     "step_id": ("The step's id in the playbook.", "create-ticket"),
     "key_id": ("The key's id, not the key.", "3f1c9a60b2d4"),
     "username": ("The user's name.", "kim"),
+    "group_key": ("The group's id, or its key while it gathers.", "grp-0199f3c2a1b46d0e8f2c41"),
     "silence_id": ("The silence's id.", "sil-9f0c2a9be1d34c7f"),
     "recurring_id": ("The recurring action's id.", "rec-9f0c2a9be1d34c7f"),
     "approval_id": ("The approval's id.", "apr-9f0c2a9be1d34c7f5f0c2a9be1d34c7f"),
@@ -214,8 +216,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
         It does so because lower layers name the body's faults.
         """
-        kinds = ("application/json", "application/yaml") if yaml else ("application/json",)
-        content = {kind: {"schema": schema, "example": example} for kind in kinds}
+        content = {"application/json": {"schema": schema, "example": example}}
+        if yaml:
+            content["application/yaml"] = as_yaml(example)
 
         def decorate(view: View) -> View:
             notes(view, requestBody={"required": True, "content": content})
@@ -253,6 +256,12 @@ def also(view: View, status: int, documented: dict[str, Any]) -> View:
     """Document one more answer of a handler, as the library wants it; returns the handler."""
     notes(view).setdefault("response", {}).setdefault("responses", {}).setdefault(status, []).append(documented)
     return view
+
+
+def as_yaml(example: Any) -> dict[str, Any]:
+    """What the document says of YAML in place of JSON: a text, because generators of clients read no YAML."""
+    schema = {"type": "string", "contentMediaType": "application/yaml"}
+    return {"schema": schema, "example": strict_yaml.dump(example)}
 
 
 class Finished(Response):

@@ -7,7 +7,7 @@ from flask import Response, request
 from api.http import body
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
-from api.http.blueprint import Blueprint, answer, finished, written
+from api.http.blueprint import Blueprint, answer, as_yaml, finished, written
 from api.playbooks import import_export_schemas as shapes
 from config import strict_yaml
 from playbooks.checks.size import size
@@ -23,7 +23,7 @@ _ANY_OBJECT: dict[str, Any] = {"type": "object"}
 #: writing a definition as YAML takes as many times as long as checking it
 _WRITING = 5
 _WAIT = {"name": "Wait", "steps": [{"id": "wait", "type": "delay", "seconds": 300}]}
-_AS_YAML = {"schema": _ANY_OBJECT, "example": _WAIT}
+_AS_YAML = as_yaml(_WAIT)
 
 
 @blueprint.get("/playbooks/<id:playbook_id>/export")

@@ -140,7 +140,6 @@ ROWS: tuple[ErrorCode, ...] = (
         "The worker has no function of that name.",
         "Look at `function_files` of `GET /health`: a file may have faults.",
     ),
-    ended("unprocessable", "A value is not valid.", "The message names it."),
     ended(
         "worker_lost",
         "The worker was lost; it is not known whether the action had its effect.",

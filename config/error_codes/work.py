@@ -58,8 +58,7 @@ ROWS: tuple[ErrorCode, ...] = (
         "Who has asked for it may not approve it.",
         "Another person has to approve it.",
     ),
-    either(
-        409,
+    ended(
         "approval_needed",
         "It would wait for an approval, where no person is asked.",
         "Let it go out by a playbook with an approval, or change the rule.",

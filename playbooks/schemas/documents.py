@@ -139,13 +139,31 @@ def _parameter() -> Schema:
             "label": note,
             "description": note,
             "options": {**options, "description": "The values of an enum."},
-            "validation": {
-                "type": ["object", "null"],
-                "maxProperties": parameters.MAX_FIELDS,
-                "description": "pattern, min, max, min_length, max_length.",
-            },
+            "validation": _validation(),
         },
         "required": ["name"],
+    }
+
+
+def _validation() -> Schema:
+    number: Schema = {"type": ["number", "null"]}
+    length: Schema = {"type": ["integer", "null"], "minimum": 0}
+    return {
+        "type": ["object", "null"],
+        "properties": {
+            "pattern": {"type": ["string", "null"], "description": "A regular expression for the whole value."},
+            "min": number,
+            "max": number,
+            "min_length": length,
+            "max_length": length,
+            "length": {
+                "type": ["object", "null"],
+                "description": "min and max, in place of min_length and max_length.",
+            },
+            "options": {"description": "The values of an enum."},
+        },
+        "additionalProperties": False,
+        "description": "What its values must meet.",
     }
 
 

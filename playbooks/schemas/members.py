@@ -89,7 +89,7 @@ def _condition(description: str) -> Schema:
 
 
 def _reference(description: str) -> Schema:
-    return {"type": "string", "minLength": 1, "not": {"pattern": _MARKUP}, "description": description}
+    return {"type": "string", "minLength": 1, "not": {"type": "string", "pattern": _MARKUP}, "description": description}
 
 
 def _link(member: str, description: str) -> Schema:
@@ -161,7 +161,7 @@ _OWN: Mapping[str, Schema] = {
     },
     "max_concurrency": whole(1, MAX_CONCURRENCY, "How many items are worked on at once."),
     "approvers": _people("Who may decide: ids or names of keys, or roles such as role:admin."),
-    "audience": _people("Whom the question is for, by name."),
+    "audience": _people("The people that the question is for, by name."),
     "not_by_starter": flag("Whether the starter of the run may not decide."),
     "quorum": whole(1, asking.MOST_VOTERS, "How many votes approve it; 1 unless said otherwise."),
     "reject_quorum": whole(1, asking.MOST_VOTERS, "How many votes reject it; 1 unless said otherwise."),

@@ -80,7 +80,7 @@ class UpdatedStack(Stack):
         key = self.log("before key").strip().splitlines()[-1]
         self.nursery = Nursery(self.directory, self.environment)
         self.sink = Sink(self.directory)
-        self.api = Api(f"http://127.0.0.1:{self._former_port}", key)
+        self.api = Api(f"http://127.0.0.1:{self._former_port}", key, documented=False)
         self.apis = [self.api]
         self._start_before("web", self._commands["web"])
         supervisor = self._commands["workers"].partition("worker.supervisor ")

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from tests.support import answers
 from tests.support.waiting import eventually
 
 TERMINAL = {"completed", "failed", "timeout", "cancelled"}
@@ -15,13 +16,15 @@ TERMINAL = {"completed", "failed", "timeout", "cancelled"}
 class Api:
     """One API key at one address; unexpected answers fail the test."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, *, documented: bool = True) -> None:
+        """``documented`` says that its answers are held against its OpenAPI document."""
         self.key = key
         self._another = ""
         self.http = httpx.Client(
             base_url=url,
             headers={"Authorization": f"Bearer {key}"},
             timeout=30,
+            event_hooks={"response": [answers.heard]} if documented else {},
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=0),
         )
 
