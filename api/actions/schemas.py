@@ -116,7 +116,7 @@ class ActionDefinition(_DescribedAction):
 
     name = fields.String(required=True, validate=NAME, metadata=described("1 to 128 printable characters."))
     type = fields.String(required=True, metadata=_TYPE)
-    executor = fields.Raw(metadata=_EXECUTOR)
+    executor: fields.Field[Any] = fields.Raw(metadata=_EXECUTOR)
 
 
 class ActionChanges(_DescribedAction):

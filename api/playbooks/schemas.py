@@ -70,7 +70,7 @@ class _DescribedPlaybook(Strict):
         validate=validate.Length(max=common.MAX_DESCRIPTION_CHARACTERS),
         metadata=described("Its purpose, up to 1024 characters."),
     )
-    trigger = fields.Raw(metadata=_TRIGGER)
+    trigger: fields.Field[Any] = fields.Raw(metadata=_TRIGGER)
     parameters = fields.List(
         fields.Nested(Parameter),
         allow_none=True,

@@ -41,7 +41,7 @@ def line(description: str) -> Schema:
 
 
 def text(most: int, description: str) -> Schema:
-    """A text of at most so many characters."""
+    """A text of at most ``most`` characters."""
     return {"type": "string", "maxLength": most, "description": description}
 
 
