@@ -13,11 +13,11 @@ from api.gateway.dispatch.routes import MAX_BATCH_BYTES
 from api.http import pages
 from api.http import schemas as http_schemas
 from api.http.auth import requires
-from api.http.base_schema import Schema
+from api.http.base_schema import Answer
 from api.http.blueprint import Blueprint, answer
 from api.http.body import MAX_BYTES
 from api.http.openapi import VERSION
-from api.http.schemas import MOST_SECONDS, described
+from api.http.schemas import MOST_SECONDS, described, moment
 from api.http.times import stamp
 from config.settings import settings
 from gateway.requests import MAX_ITEMS
@@ -42,7 +42,7 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-class Features(Schema):
+class Features(Answer):
     """What is switched on at a server."""
 
     stream = fields.Boolean(metadata=described("Whether streams of events are open."))
@@ -50,7 +50,7 @@ class Features(Schema):
     spans = fields.Boolean(metadata=described("Whether traces go on through it as spans."))
 
 
-class Limits(Schema):
+class Limits(Answer):
     """What a server takes."""
 
     body_bytes = fields.Integer(metadata=described("The largest body of a request."))
@@ -63,12 +63,12 @@ class Limits(Schema):
     idempotency_hours = fields.Integer(metadata=described("How long an Idempotency-Key is remembered."))
 
 
-class Server(Schema):
+class Server(Answer):
     """A server."""
 
     name = fields.String(metadata=described("Tocsin."))
     version = fields.String(metadata=described("Its version; clients of the same major version understand it."))
-    time = fields.String(metadata=described("Its clock, ISO 8601, UTC."))
+    time = moment("Its clock, ISO 8601, UTC.")
     features = fields.Nested(Features, metadata=described("What is switched on."))
     limits = fields.Nested(Limits, metadata=described("What it takes."))
 

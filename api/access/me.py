@@ -6,9 +6,9 @@ from marshmallow import fields
 from api.access import examples, grants
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
-from api.http.base_schema import Schema
+from api.http.base_schema import Answer
 from api.http.blueprint import Blueprint, answer
-from api.http.schemas import described
+from api.http.schemas import described, moment
 from api.http.times import stamp
 from store import access
 from store.access import USER
@@ -19,7 +19,7 @@ from tasks import tenants
 blueprint = Blueprint("me", __name__, tag="server")
 
 
-class Me(Schema):
+class Me(Answer):
     """The caller of a request."""
 
     id = fields.String(metadata=described("The actor in the audit trail: the id of the key, or user:NAME."))
@@ -29,9 +29,7 @@ class Me(Schema):
     role = fields.String(metadata=described("The most it may do.", enum=sorted(access.ROLES)))
     permissions = fields.List(fields.String(), metadata=described("What it may do: its role, narrowed by its scopes."))
     grants = fields.List(fields.Nested(grants.Grant), metadata=described("What it covers of the gateway."))
-    expires_at = fields.String(
-        allow_none=True, metadata=described("ISO 8601, UTC: when the key or the session ends; null: never.")
-    )
+    expires_at = moment("ISO 8601, UTC: when the key or the session ends; null: never.", null=True)
 
 
 @blueprint.get("/me")

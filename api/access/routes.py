@@ -130,7 +130,7 @@ def rename_key(given: dict[str, Any], key_id: str) -> Response:
     _FRESH,
     example={"data": examples.ROTATED_KEY},
     words="The key with its new secret, shown this once.",
-    fails=(404, 409),
+    fails=(404, "key_expired", "key_rotating"),
     takes_body=True,
 )
 def rotate_key(given: dict[str, Any], key_id: str) -> Response:

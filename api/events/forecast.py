@@ -5,25 +5,25 @@ from typing import Any
 
 from marshmallow import fields
 
-from api.http.base_schema import Schema
-from api.http.schemas import described
+from api.http.base_schema import Answer
+from api.http.schemas import anything, described
 from playbooks.definitions.triggers import Mismatch
 from tasks.dry_run.events import Foretold
 from tasks.intake.events import TriggerEvent
 from tasks.secrets.brief import brief
 
 
-class JudgedCondition(Schema):
+class JudgedCondition(Answer):
     """A condition of a playbook's trigger, and what the event has there."""
 
     condition = fields.String(metadata=described("Where it stands, as a JSON pointer into the playbook."))
     met = fields.Boolean(metadata=described("Whether the event meets it."))
-    wanted = fields.Raw(allow_none=True, metadata=described("What it asks for: a value, or an operator and a value."))
-    found = fields.Raw(allow_none=True, metadata=described("What the event has there; long values are shortened."))
+    wanted = anything("What it asks for: a value, or an operator and a value.")
+    found = anything("What the event has there; long values are shortened.")
     missing = fields.Boolean(metadata=described("Whether the event has nothing there."))
 
 
-class ForetoldStart(Schema):
+class ForetoldStart(Answer):
     """A playbook that waits for the event, and what would become of it."""
 
     playbook_id = fields.String(metadata=described("The playbook."))
@@ -46,7 +46,7 @@ class ForetoldStart(Schema):
     )
 
 
-class EventForecast(Schema):
+class EventForecast(Answer):
     """What an event would start."""
 
     event_id = fields.String(metadata=described("The event's id."))

@@ -9,10 +9,11 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 from api.events.schemas import MAX_ID_CHARACTERS, check_name
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
-from api.http.base_schema import Schema
+from api.http.base_schema import Answer
 from api.http.blueprint import Blueprint, answer
+from api.http.documented import error_answers
 from api.http.load import HERE
-from api.http.schemas import ID_PATTERN, Strict, described
+from api.http.schemas import ID_PATTERN, Strict, anything, described, failure
 from config.types import Json
 from playbooks.plan import Plan
 from playbooks.states import Status
@@ -86,7 +87,7 @@ class WantedSimulation(Strict):
             raise ValidationError("Give a definition or a playbook_id.", "definition")
 
 
-class SimulatedStep(Schema):
+class SimulatedStep(Answer):
     """A step of a simulated run."""
 
     step_id = fields.String(metadata=described("The step."))
@@ -98,16 +99,16 @@ class SimulatedStep(Schema):
     status = fields.String(metadata=described("How it would end.", enum=["completed", "failed", "skipped"]))
     proved = fields.List(fields.String(), metadata=described("What is certain."))
     assumed = fields.List(fields.String(), metadata=described("What had to be assumed."))
-    input = fields.Raw(allow_none=True, metadata=described("What it would be given; unknown parts in <...>."))
-    output = fields.Raw(allow_none=True, metadata=described("What it would do or decide."))
-    error = fields.Dict(allow_none=True, metadata=described("The error it would fail with: code and message."))
+    input = anything("What it would be given; unknown parts in <...>.")
+    output = anything("What it would do or decide.")
+    error = failure("The error that it would fail with; null: none.")
 
 
-class PredictedRun(Schema):
+class PredictedRun(Answer):
     """What a run would do."""
 
     predicted_status = fields.String(metadata=described("How the run would end.", enum=["completed", "failed"]))
-    predicted_error = fields.Dict(allow_none=True, metadata=described("The error it would fail with."))
+    predicted_error = failure("The error that it would fail with; null: none.")
     proved = fields.Integer(metadata=described("How many things are certain."))
     assumed = fields.Integer(metadata=described("How many had to be assumed."))
     steps = fields.List(fields.Nested(SimulatedStep), metadata=described("Each step, those on the path first."))
@@ -162,7 +163,17 @@ _ANSWER: dict[str, Any] = {
     http_schemas.enveloped(PredictedRun),
     example={"data": _ANSWER},
     words="What the run would do.",
-    fails=(404, 409, 422),
+    fails=(
+        404,
+        409,
+        422,
+        *error_answers.OUTWARD,
+        "invalid_playbook",
+        "invalid_parameters",
+        "target_required",
+        "not_matched",
+        "simulation_too_long",
+    ),
     takes_body=True,
 )
 def simulate_playbook(given: dict[str, Any]) -> Response:

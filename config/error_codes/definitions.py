@@ -134,6 +134,24 @@ ROWS: tuple[ErrorCode, ...] = (
     ),
     answered(
         409,
+        "key_expired",
+        "The key has expired.",
+        "Rotate it with an `expires_at` that lies ahead.",
+    ),
+    answered(
+        409,
+        "key_rotating",
+        "The key was rotated, and its secret of before is still valid.",
+        "Wait until `previous_until`, or send `replace: true`, which makes another secret in place of the newest.",
+    ),
+    answered(
+        422,
+        "simulation_too_long",
+        "The dry run has come to more than it may take.",
+        "Simulate a part of the playbook, or with fewer items and iterations.",
+    ),
+    answered(
+        409,
         "last_admin_key",
         "It is the last key of an admin.",
         "Create another admin's key first.",

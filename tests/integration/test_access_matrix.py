@@ -498,6 +498,7 @@ class Things:
             .replace("<step:step_id>", "ask")
             .replace("<path:path>", "swagger-ui.css")
             .replace("<path:rule_name>", "seen")
+            .replace("<string:code>", "in_use")
             .replace("<path:provider>", "drill")
         )
 
