@@ -3,6 +3,7 @@
 That the promises are true, ``tests.support.answers`` asserts of every answer that a test receives.
 """
 
+import copy
 import json
 import re
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from config.error_codes.table import CODES
 from playbooks.definitions.step_types import OPTIONAL, REQUIRED, TYPES
+from tests.support import answers
 from tests.support.answers import Answers
 from tests.support.api import Door, carry_out
 
@@ -187,3 +189,15 @@ def test_what_the_document_does_not_say_is_found(door: Door, document: dict[str,
     problem = door.call("GET", "/api/actions/executions/exec-unknown").json
     text = json.dumps({**problem, "code": "made_up"})
     assert "made_up" in str(known.fault("GET", path, 404, "application/problem+json", text))
+
+
+def test_each_answer_of_a_test_is_held_against_the_document(
+    door: Door, document: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A document that promises more than is answered fails the test whose client receives the answer."""
+    door.call("GET", "/api/actions")
+    promising = copy.deepcopy(document)
+    promising["components"]["schemas"]["Meta"]["required"].append("surprise")
+    monkeypatch.setattr(answers, "_known", [Answers(promising)])
+    with pytest.raises(AssertionError, match="'surprise' is a required property"):
+        door.call("GET", "/api/actions")
