@@ -7,7 +7,7 @@ from webargs.fields import DelimitedList
 
 from api.gateway.record_schemas import OUTCOMES
 from api.http import pages
-from api.http.base_schema import Answer, Schema
+from api.http.base_schema import Schema
 from api.stream import types
 
 _NAME_CHARACTERS = 255
@@ -48,7 +48,7 @@ class StreamQuery(Schema):
             raise ValidationError(text, "outcome")
 
 
-class StreamEvent(Answer):
+class StreamEvent(Schema):
     """One block of a stream, by its fields; those without data say where the stream has come to."""
 
     event = fields.String(

@@ -63,6 +63,7 @@ VOTED = (
     "not_by_starter",
     "requester_may_not_approve",
     "not_waiting",
+    "already_ended",
     "already_voted",
     "chain_not_found",
     "no_state_machine",
