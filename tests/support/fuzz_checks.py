@@ -33,6 +33,8 @@ MAY_BE_WRONG = {
 }
 
 
+#: the kinds of YAML, of which the tool takes the first for all
+YAML = ("text/yaml", "text/x-yaml", "text/vnd.yaml", "text/yml", "application/yaml", "application/x-yaml")
 #: addresses that read as those of an event or a record too, whose names may have slashes → their own method
 _OF_TWO = {
     "/v1/events/{fingerprint}/transition": "PUT",
@@ -41,7 +43,7 @@ _OF_TWO = {
 }
 
 
-@schemathesis.serializer("application/yaml")
+@schemathesis.serializer(*YAML)
 def as_it_is(context: Any, value: Any) -> bytes:
     """An example in YAML, which is a text in the document: sent as that text."""
     return str(value).encode()
