@@ -245,11 +245,11 @@ include-operation-id = "rejectStep"
 parameters."path.run_id" = {{ dictionary = "rejected_runs", probability = 0.8 }}
 parameters."path.step_id" = {{ dictionary = "steps", probability = 0.8 }}
 """
-#: the actions that the documented example of a playbook performs, and the parameters it gives them
-_ACTIONS = {step["action_ref"]: step["parameters"] for step in DEFINITION["steps"]}
+#: the actions that the documented examples of playbooks perform, and the parameters they give them
+_ACTIONS = {step["action_ref"]: step["parameters"] for step in DEFINITION["steps"]} | {"act-look-up": {}}
 #: a group for each number, and the machine of the documented examples, whose event can become what they say at any time
 _FOLDER = {
-    "providers.yaml": "providers: {fuzzed: {kind: mock}, email: {kind: mock}}\n"
+    "providers.yaml": "providers: {fuzzed: {kind: mock}, email: {kind: mock}, mail: {kind: mock}}\n"
     "circuit_breakers: {fuzzed: {failure_threshold: 1000}}",
     "state_machines.yaml": "state_machines: [{name: alert, initial_state: firing, states: [firing, acknowledged],"
     " transitions: [{from: [firing, acknowledged], to: acknowledged}]}]",
