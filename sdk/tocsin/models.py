@@ -1,0 +1,2926 @@
+"""The objects of answers, with their members.
+
+Made by ``sdk/tools/generate.py`` from the OpenAPI document; do not edit.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Dict, List, Literal, Optional, Union
+
+from tocsin._model import Model
+
+ActionExecutor = Literal["approval", "local", "notification", "opservant", "remote", "webhook"]
+ActionType = Literal[
+    "approval",
+    "containment",
+    "enrichment",
+    "investigation",
+    "notification",
+    "remediation",
+    "script",
+    "webhook",
+]
+ApprovalOrigin = Literal["action", "rule", "step"]
+ApprovalStatus = Literal["approved", "cancelled", "expired", "pending", "rejected"]
+BarStatus = Literal["cancelled", "completed", "failed", "pending", "running", "skipped", "timeout", "waiting"]
+BarType = Literal["action", "approval", "condition", "delay", "for_each", "loop", "parallel", "playbook", "switch"]
+CalendarSource = Literal["api", "file"]
+ChangeOp = Literal["added", "changed", "removed"]
+ComparedStepVerdict = Literal["differs", "only_in_first", "only_in_second", "same"]
+CoveredCombinationCovered = Literal["all", "none", "partly"]
+EventMoveCause = Literal["dispatch", "timeout", "transition"]
+EventMoveEvent = Literal["event.moved", "event.opened", "event.timeout"]
+FaultOfTrailKind = Literal[
+    "anchor_differs",
+    "chain_broken",
+    "mark_forged",
+    "row_added",
+    "row_changed",
+    "row_missing",
+    "row_odd",
+    "seal_forged",
+    "seal_missing",
+    "unknown_key",
+]
+FlushedStatus = Literal["ended", "flushed"]
+GroupClosedBy = Literal["caller", "first", "full", "resolved", "time"]
+GroupState = Literal["notified", "pending"]
+ImportedConformance = Literal["nonconformant", "valid", "warnings"]
+ImportedOutcome = Literal["created", "revised", "unchanged"]
+OutcomeOutcome = Literal[
+    "accepted",
+    "chain_started",
+    "circuit_open",
+    "deduplicated",
+    "dry_run",
+    "executed",
+    "failed",
+    "grouped",
+    "muted",
+    "pending_approval",
+    "rerouted",
+    "scheduled",
+    "silenced",
+    "state_changed",
+    "suppressed",
+    "throttled",
+]
+ParameterType = Literal["array", "boolean", "enum", "integer", "number", "object", "secret", "string"]
+PlaybookOnFailure = Literal["abort", "continue", "retry"]
+RecordOrigin = Literal[
+    "approval",
+    "audit",
+    "chain",
+    "dispatch",
+    "event",
+    "group",
+    "recurring",
+    "silence",
+    "step",
+    "trigger",
+]
+RecordOutcome = Literal[
+    "cancelled",
+    "chain_started",
+    "circuit_open",
+    "deduplicated",
+    "executed",
+    "failed",
+    "grouped",
+    "muted",
+    "rerouted",
+    "scheduled",
+    "silenced",
+    "skipped",
+    "state_changed",
+    "suppressed",
+    "throttled",
+]
+RecurringCatchUp = Literal["all", "latest", "skip"]
+RecurringOverlap = Literal["allow_all", "cancel_other", "skip"]
+RecurringStatus = Literal["active", "completed", "paused"]
+RunPausedBy = Literal["approval", "delay", "gate", "operator"]
+RunStatus = Literal["cancelled", "completed", "failed", "paused", "pending", "running"]
+RunTrigger = Literal["api", "chain", "dispatch", "event", "playbook", "retry", "schedule"]
+RunVerdict = Literal[
+    "allow",
+    "chain",
+    "deduplicate",
+    "deny",
+    "group",
+    "modify",
+    "require_approval",
+    "reroute",
+    "schedule",
+    "state_machine",
+    "suppress",
+    "throttle",
+]
+SiblingSide = Literal["left", "right"]
+SilenceAfter = Literal["drop", "release", "summarise"]
+SilenceStatus = Literal["active", "ended", "pending"]
+StepDoingWaitingFor = Literal["approval", "delay", "gate", "retry"]
+VoteDecision = Literal["approve", "reject"]
+VoteVia = Literal["api", "link"]
+AcceptedRunStatus = RunStatus
+AcceptedVerdict = RunVerdict
+ActionExecutor1Type = ActionExecutor
+DecidedApprovalStatus = ApprovalStatus
+ExecutionItemStatus = BarStatus
+ExecutionItemVerdict = RunVerdict
+ExecutionStatus = BarStatus
+ExecutionVerdict = RunVerdict
+PlaybookDefinitionOnFailure = PlaybookOnFailure
+PlaybookVersionOnFailure = PlaybookOnFailure
+RecordOrAllOrigin = RecordOrigin
+RecordOrAllOutcome = RecordOutcome
+RecordOrAllVerdict = RunVerdict
+RecordVerdict = RunVerdict
+RecurringCreatedStatus = RecurringStatus
+RecurringSummaryStatus = RecurringStatus
+RunItemPausedBy = RunPausedBy
+RunItemStatus = RunStatus
+RunItemTrigger = RunTrigger
+RunStepStatus = BarStatus
+RunStepType = BarType
+RunWaitingFor = RunPausedBy
+StepDoingStatus = BarStatus
+StepDoingType = BarType
+StepDoingVerdict = RunVerdict
+StepType = BarType
+VersionExecutor = ActionExecutor
+VersionExecutor1Type = ActionExecutor
+VersionType = ActionType
+
+
+class DecidedApproval(Model):
+    """Decided approval."""
+
+    id: str
+    """The approval."""
+    status: ApprovalStatus
+    """approved or rejected; pending where further votes are needed."""
+    outcome: Optional[Dict[str, Any]]
+    """What became of what waited, as a dispatch is answered; null while votes are missing."""
+
+
+class LogLine(Model):
+    """Log line."""
+
+    timestamp: datetime
+    """ISO 8601, UTC."""
+    level: str
+    """DEBUG, INFO, WARNING or ERROR."""
+    message: str
+    """What happened."""
+
+
+class RetryState(Model):
+    """Retry state."""
+
+    failures: int
+    """Attempts that failed."""
+    max_attempts: int
+    """Attempts allowed."""
+    next_attempt_at: Optional[datetime]
+    """When it is tried again, if it waits for that."""
+
+
+class SandboxReport(Model):
+    """Sandbox report."""
+
+    intercepted_calls: List[Dict[str, Any]]
+    """Outside calls that were recorded."""
+    commands_executed: List[Dict[str, Any]]
+    """Scripts that ran in isolation."""
+    output: Any
+    """Its output."""
+
+
+class Execution(Model):
+    """Execution."""
+
+    verdict: RunVerdict
+    """What the rules decide."""
+    rule: Optional[str]
+    """The rule that decides; null where none matches, which allows it."""
+    reason: Optional[str]
+    """The rule's reason."""
+    equal_to: str
+    """Of a deduplicated execution: the one that went out before."""
+    approval_id: str
+    """The approval that it waits for, or went out by."""
+    original_provider: str
+    """The provider from which a rule has rerouted it."""
+    provider: str
+    """The provider to which a rule has rerouted it."""
+    shadows: List[Dict[str, Any]]
+    """What rules in shadow mode would have decided: rule and verdict of each."""
+    problems: List[Dict[str, Any]]
+    """Rules whose condition could not be decided: rule and detail of each."""
+    execution_id: str
+    """Its id."""
+    action_id: str
+    """The action."""
+    version: str
+    """The action's version that runs."""
+    status: BarStatus
+    """Its status."""
+    target: Optional[str]
+    """The asset it is about."""
+    parameters: Optional[Dict[str, Any]]
+    """The values it runs with; secrets masked. null in a list if over 16 KiB."""
+    parameters_omitted: bool
+    """true, only in a list: parameters are too large for it."""
+    output: Any
+    """Its output; null in a list if over 16 KiB."""
+    output_omitted: bool
+    """true, only in a list: the output is too large for it."""
+    error: Optional[Dict[str, Any]]
+    """code, message, outcome_unknown; null unless it failed."""
+    created_at: datetime
+    """ISO 8601, UTC."""
+    started_at: Optional[datetime]
+    """When its first attempt began."""
+    completed_at: Optional[datetime]
+    """When it ended."""
+    duration_seconds: Optional[float]
+    """From start to end."""
+    sandbox: bool
+    """Whether outside calls were recorded instead of made."""
+    dry_run: bool
+    """Whether it is a dry run, which executes nothing."""
+    run_id: Optional[str]
+    """The playbook execution it is a step of."""
+    step_id: Optional[str]
+    """Which step of the playbook it is."""
+    action_name: str
+    """The action's name at that version."""
+    logs: List[LogLine]
+    """What happened, in order."""
+    attempt: int
+    """How many times a worker has claimed it."""
+    waiting_for: Optional[str]
+    """retry, approval, gate or delay, while it waits."""
+    waiting_until: Optional[str]
+    """When the wait ends by itself."""
+    retry: RetryState
+    """The state of its retries."""
+    sandbox_report: SandboxReport
+    """Only of sandboxed executions."""
+
+
+class StepDoing(Model):
+    """Step doing."""
+
+    verdict: RunVerdict
+    """What the rules decide."""
+    rule: Optional[str]
+    """The rule that decides; null where none matches, which allows it."""
+    reason: Optional[str]
+    """The rule's reason."""
+    equal_to: str
+    """Of a deduplicated execution: the one that went out before."""
+    approval_id: str
+    """The approval that it waits for, or went out by."""
+    original_provider: str
+    """The provider from which a rule has rerouted it."""
+    provider: str
+    """The provider to which a rule has rerouted it."""
+    shadows: List[Dict[str, Any]]
+    """What rules in shadow mode would have decided: rule and verdict of each."""
+    problems: List[Dict[str, Any]]
+    """Rules whose condition could not be decided: rule and detail of each."""
+    index: int
+    """Its place in the playbook, from 0, inner steps counted."""
+    step_id: str
+    """Its id in the playbook."""
+    step_name: str
+    """A name for people."""
+    name: str
+    """The same as step_name."""
+    action_id: Optional[str]
+    """The action it performs, if it does."""
+    type: BarType
+    """What it does."""
+    execution_id: Optional[str]
+    """The execution of the step; an action's is also found at /api/actions/executions."""
+    status: BarStatus
+    """Its status."""
+    output: Any
+    """Its output; null if over 16 KiB."""
+    output_omitted: bool
+    """true: the output is too large to be shown among others."""
+    error: Optional[Dict[str, Any]]
+    """code, message, outcome_unknown; null unless it failed."""
+    started_at: Optional[datetime]
+    """When its first attempt began."""
+    completed_at: Optional[datetime]
+    """When it ended."""
+    duration_ms: Optional[int]
+    """From start to end; null until it has ended."""
+    iteration: str
+    """The iteration of the loops around it, such as 3.1; empty outside loops."""
+    parent: Optional[str]
+    """The id of the step around it."""
+    attempt: int
+    """How many times a worker has claimed it."""
+    retries: int
+    """How many times it was retried."""
+    waiting_for: Optional[StepDoingWaitingFor]
+    """What it waits for."""
+    waiting_until: Optional[str]
+    """When the wait ends by itself."""
+    target: Optional[str]
+    """The asset it is about."""
+    input: Optional[Dict[str, Any]]
+    """What it was given; secrets masked; null if over 16 KiB."""
+    input_omitted: bool
+    """true: what it was given is too large to be shown among others."""
+    vars: Optional[Dict[str, Any]]
+    """The variables that it set."""
+    report: Optional[Dict[str, Any]]
+    """Only of a dry run: taken, verdict, what was proved and what was assumed; null if over 16 KiB."""
+    created_at: Optional[datetime]
+    """When the run reached it; null: it has not."""
+
+
+class RecurringExecution(Model):
+    """Recurring execution."""
+
+    execution_time: str
+    """Its time."""
+    outcome: Optional[str]
+    """What became of it; accepted: it goes on; null: it was accepted, and its end is not known."""
+    execution_id: Optional[str]
+    """The execution, the run, or the id of its record."""
+    status: Optional[str]
+    """The status of the execution, as long as that is kept."""
+    error: Optional[Dict[str, Any]]
+    """Why it failed, or could not be accepted."""
+
+
+class RecurringBackfilled(Model):
+    """Recurring backfilled."""
+
+    accepted: int
+    """How many of the times were accepted now."""
+    repeated: int
+    """How many were accepted before, and are left alone."""
+    results: List[RecurringExecution]
+    """What became of each time, in order."""
+    next_start: Optional[str]
+    """What to send as start for the times that follow; null: these are all."""
+
+
+class RunStep(Model):
+    """Run step."""
+
+    index: int
+    """Its place in the playbook, from 0, inner steps counted."""
+    step_id: str
+    """Its id in the playbook."""
+    step_name: str
+    """A name for people."""
+    name: str
+    """The same as step_name."""
+    action_id: Optional[str]
+    """The action it performs, if it does."""
+    type: BarType
+    """What it does."""
+    execution_id: Optional[str]
+    """The execution of the step; an action's is also found at /api/actions/executions."""
+    status: BarStatus
+    """Its status."""
+    output: Any
+    """Its output; null if over 16 KiB."""
+    output_omitted: bool
+    """true: the output is too large to be shown among others."""
+    error: Optional[Dict[str, Any]]
+    """code, message, outcome_unknown; null unless it failed."""
+    started_at: Optional[datetime]
+    """When its first attempt began."""
+    completed_at: Optional[datetime]
+    """When it ended."""
+    duration_ms: Optional[int]
+    """From start to end; null until it has ended."""
+    passes: int
+    """How many times the run entered it."""
+
+
+class Run(Model):
+    """Run."""
+
+    verdict: RunVerdict
+    """What the rules decide."""
+    rule: Optional[str]
+    """The rule that decides; null where none matches, which allows it."""
+    reason: Optional[str]
+    """The rule's reason."""
+    equal_to: str
+    """Of a deduplicated execution: the one that went out before."""
+    approval_id: str
+    """The approval that it waits for, or went out by."""
+    original_provider: str
+    """The provider from which a rule has rerouted it."""
+    provider: str
+    """The provider to which a rule has rerouted it."""
+    shadows: List[Dict[str, Any]]
+    """What rules in shadow mode would have decided: rule and verdict of each."""
+    problems: List[Dict[str, Any]]
+    """Rules whose condition could not be decided: rule and detail of each."""
+    execution_id: str
+    """Its id."""
+    playbook_id: str
+    """The playbook."""
+    playbook_name: str
+    """The playbook's name at that version."""
+    version: str
+    """The playbook's version that runs."""
+    status: RunStatus
+    """Its status."""
+    dry_run: bool
+    """Whether it is a dry run, which executes nothing."""
+    target_asset_id: Optional[str]
+    """The asset it works on."""
+    created_at: datetime
+    """When it was accepted, ISO 8601, UTC."""
+    started_at: Optional[datetime]
+    """When it began; null: it has not."""
+    parameters: Optional[Dict[str, Any]]
+    """The values it runs with; secrets masked. null in a list if over 16 KiB."""
+    parameters_omitted: bool
+    """true, only in a list: parameters are too large for it."""
+    paused_by: Optional[RunPausedBy]
+    """Why a paused run does not go on: an operator paused it, or it waits for an approval or a delay. null: it is
+    not paused.
+    """
+    trigger: RunTrigger
+    """What started it."""
+    started_by: str
+    """The id of the key that asked for it, or system."""
+    retry_of: Optional[str]
+    """The run that it tries again."""
+    error: Optional[Dict[str, Any]]
+    """code, message, step_id; null unless it failed."""
+    completed_at: Optional[datetime]
+    """When it ended."""
+    deadline: datetime
+    """When it fails unless it has ended."""
+    duration_seconds: Optional[float]
+    """From start to end; null until it has ended."""
+    waiting_for: Optional[RunPausedBy]
+    """The same as paused_by."""
+    current_step: Optional[str]
+    """The step under way; null: none."""
+    steps_completed: int
+    """How many steps are completed."""
+    steps_total: int
+    """How many steps the playbook has, with inner ones."""
+    event: Optional[Dict[str, Any]]
+    """The event that started it, if one did."""
+    output: Any
+    """Its output."""
+    steps: List[RunStep]
+    """The steps of the playbook, in order."""
+
+
+class Parameter(Model):
+    """Parameter."""
+
+    name: str
+    """1 to 64 letters, digits and underscores, not beginning with a digit."""
+    type: Optional[ParameterType]
+    """What its values are; string unless said otherwise."""
+    required: Optional[bool]
+    """Whether a trigger must give it."""
+    default: Any
+    """Its value when a trigger gives none."""
+    label: Optional[str]
+    """A name for people."""
+    description: Optional[str]
+    """What it is for."""
+    options: Optional[List[Any]]
+    """The values of an enum."""
+    validation: Optional[Dict[str, Any]]
+    """pattern, min, max, min_length, max_length."""
+
+
+class Retry(Model):
+    """Retry."""
+
+    max_attempts: int
+    """Attempts in all, 1 to 10."""
+    backoff_seconds: float
+    """Pause before the first retry, up to an hour; it doubles each time."""
+    jitter: bool
+    """Whether pauses vary by a fifth."""
+
+
+class ActionExecutor1(Model):
+    """Action executor1."""
+
+    type: ActionExecutor
+
+
+class Action(Model):
+    """Action."""
+
+    id: Optional[str]
+    """Given by the author, else made from the name; it never changes."""
+    description: Optional[str]
+    """What it is for, up to 1024 characters."""
+    version: Optional[str]
+    """MAJOR.MINOR.PATCH; goes up by itself when not given."""
+    parameters: Optional[List[Parameter]]
+    """The parameters a trigger may give."""
+    config: Optional[Dict[str, Any]]
+    """What the executor needs; secrets in it are stored encrypted."""
+    tags: Optional[List[str]]
+    """Words to search for."""
+    timeout_seconds: Optional[int]
+    """How long one attempt may take, 1 to 86400; default 300."""
+    retry: Any
+    """What happens after a temporary failure."""
+    idempotent: Optional[bool]
+    """Whether repeating it in doubt does no harm; default true."""
+    enabled: Optional[bool]
+    """Whether it may be triggered; default true."""
+    conditions: Any
+    """Stored and returned; has no effect."""
+    input_mapping: Any
+    """Stored and returned; has no effect."""
+    output_mapping: Any
+    """Stored and returned; has no effect."""
+    created_at: Optional[datetime]
+    """ISO 8601, UTC; ignored in requests."""
+    updated_at: Optional[datetime]
+    """ISO 8601, UTC; ignored in requests."""
+    name: str
+    """1 to 128 printable characters."""
+    type: ActionType
+    """What kind of action it is."""
+    executor: Optional[Union[ActionExecutor, ActionExecutor1]]
+    """Who carries it out: the name, or an object with the name as type and the rest of config. An approval without
+    config may leave it out.
+    """
+
+
+class Fault(Model):
+    """Fault."""
+
+    pointer: str
+    """JSON pointer into the request body; '' is the whole body."""
+    detail: str
+    """What is wrong, with a remedy."""
+
+
+class WrittenAction(Action):
+    """Written action."""
+
+    warnings: List[Fault]
+    """What is allowed but doubtful, each with its place."""
+
+
+class CalendarTimeInterval(Model):
+    """Calendar time interval."""
+
+    times: List[Any]
+    weekdays: List[Any]
+    days_of_month: List[Any]
+    months: List[Any]
+    years: List[Any]
+    location: str
+
+
+class Calendar(Model):
+    """Calendar."""
+
+    name: str
+    """What rules and schedules call it."""
+    description: Optional[str]
+    """What it is for."""
+    time_intervals: List[CalendarTimeInterval]
+    """Spans of time; a moment is in the calendar if it fits all members of one of them."""
+    source: CalendarSource
+    """Whether a file has it, or a request has made it."""
+    active: bool
+    """Whether this moment is in it."""
+    rules: List[str]
+    """The rules that name it, of those that you may see."""
+    applied: str
+    """After a change: which processes obey it, as 9 of 9."""
+
+
+class PasswordChanged(Model):
+    """Password changed."""
+
+    status: str
+    """Always password_changed."""
+
+
+class PlaybookTrigger1(Model):
+    """Playbook trigger1."""
+
+    event: str
+    """manual, schedule, or the name of an event; finding.* is every event of findings."""
+    conditions: Optional[Dict[str, Any]]
+    """What the event must meet: member → value, or an object of operators such as $in."""
+    cron: Optional[str]
+    """Of a schedule: its five fields."""
+    timezone: Optional[str]
+    """Of a schedule; UTC unless said otherwise."""
+
+
+class StartError(Model):
+    """Start error."""
+
+    at: str
+    """When it was to start: ISO 8601, UTC."""
+    code: str
+    """A stable word for the reason."""
+    message: str
+    """The reason, for people."""
+
+
+class Step(Model):
+    """Step."""
+
+    id: str
+    """Unique in the whole playbook."""
+    name: Optional[str]
+    """What people call it; its id unless said otherwise."""
+    type: BarType
+    """What it does."""
+    description: Optional[str]
+    """What it is for."""
+    when: Optional[str]
+    """A condition; the step is skipped where it does not hold."""
+    delay_seconds: Optional[float]
+    """How long to wait before it, up to 30 days."""
+    timeout_seconds: Optional[int]
+    """How long it may take, up to 30 days."""
+    retry: Any
+    """What happens after a temporary failure."""
+    continue_on_error: Optional[bool]
+    """Whether to go on after its failure."""
+    outputs: Optional[Dict[str, Any]]
+    """Name → template; later steps read it as vars.name."""
+    quorum: Optional[int]
+    """Of an approval. How many votes approve it; 1 unless said otherwise."""
+    reject_quorum: Optional[int]
+    """Of an approval. How many votes reject it; 1 by default."""
+    notify: Optional[str]
+    """Of an approval. The provider by which the question goes out, with links that decide."""
+    reminder_seconds: Optional[int]
+    """Of an approval. How often that is repeated."""
+    on_success: Optional[str]
+    """The step that follows, next or end."""
+    on_failure: Optional[str]
+    """The step that follows a failure, next, end, abort or continue."""
+
+
+class Playbook(Model):
+    """Playbook."""
+
+    id: Optional[str]
+    """Given by the author, else made from the name; it never changes."""
+    version: Optional[str]
+    """MAJOR.MINOR.PATCH; goes up by itself when not given."""
+    description: Optional[str]
+    """Its purpose, up to 1024 characters."""
+    trigger: Any
+    """What starts it: the name of an event, or an object; manual when left out."""
+    parameters: Optional[List[Parameter]]
+    """The parameters a run may be given; none declared: any."""
+    variables: Optional[List[Parameter]]
+    """Another name of parameters."""
+    inputs: Optional[List[Parameter]]
+    """Another name of parameters."""
+    on_failure: Optional[PlaybookOnFailure]
+    """What a step's failure means for the run; abort."""
+    max_retries: Optional[int]
+    """With on_failure retry: how many failed steps are tried again in one run."""
+    timeout_minutes: Optional[int]
+    """How long a run may take; default 10080, which is 7 days."""
+    tags: Optional[List[str]]
+    """Words to search for."""
+    enabled: Optional[bool]
+    """Whether it may be started; default true."""
+    target_required: Optional[bool]
+    """Whether a run needs a target; default false."""
+    exception_step: Optional[str]
+    """The step of the top level that is entered when a run would fail."""
+    step_count: Optional[int]
+    """Steps in all, inner ones too; ignored in requests."""
+    next_run_at: Optional[datetime]
+    """When its schedule comes round next; ignored in requests."""
+    last_error: Any
+    """Why its trigger could not start it last time; null since the next good start."""
+    problems: Optional[List[Fault]]
+    """Steps whose action or playbook is missing or disabled; ignored in requests."""
+    created_at: Optional[datetime]
+    """ISO 8601, UTC; ignored in requests."""
+    updated_at: Optional[datetime]
+    """ISO 8601, UTC; ignored in requests."""
+    name: str
+    """1 to 128 printable characters."""
+    steps: List[Step]
+    """Its steps, in order."""
+
+
+class RecurringTarget(Model):
+    """The action or playbook; null where it dispatches."""
+
+    action: str
+    """The id of an action of the tenant."""
+    playbook: str
+    """Or that of a playbook."""
+    parameters: Dict[str, Any]
+    """Its parameters, none of them secret."""
+    target: str
+    """The asset of an action."""
+
+
+class Recurring(Model):
+    """Recurring."""
+
+    id: str
+    """Its id."""
+    recurring_id: str
+    """The same."""
+    name: Optional[str]
+    """What people call it."""
+    description: Optional[str]
+    """What it is for."""
+    namespace: str
+    """Its namespace."""
+    tenant: str
+    """Its tenant."""
+    status: RecurringStatus
+    """Whether it fires on, is paused, or is over."""
+    enabled: bool
+    """Whether it is not paused."""
+    cron_expr: str
+    """When: five cron fields."""
+    cron_expression: str
+    """The same."""
+    timezone: str
+    """The time zone of the fields."""
+    description_in_words: str
+    """The schedule in words."""
+    provider: str
+    """The provider that carries it out; action or playbook where target names one."""
+    action_type: str
+    """The type of its dispatches; the id of the action or playbook."""
+    labels: Dict[str, Any]
+    """Its labels."""
+    next_execution: Optional[str]
+    """Its next time; null: there is none."""
+    next_execution_at: Optional[datetime]
+    """The same."""
+    execution_count: int
+    """How often it has fired."""
+    last_executed_at: Optional[datetime]
+    """The last time that something was decided about."""
+    last_outcome: Optional[str]
+    """What became of that at first."""
+    created_at: datetime
+    """When it was made."""
+    updated_at: datetime
+    """When it was changed last."""
+    target: Optional[RecurringTarget]
+    """The action or playbook; null where it dispatches."""
+    payload: Dict[str, Any]
+    """The payload or the parameters; what is called like a secret is masked."""
+    metadata: Dict[str, Any]
+    """Its labels, as dispatches have them."""
+    dedup_key: Optional[str]
+    """What rules deduplicate by."""
+    next: List[str]
+    """Its next times, up to five."""
+    ends_at: Optional[datetime]
+    """It fires before this time only."""
+    end_date: Optional[str]
+    """The same."""
+    max_executions: Optional[int]
+    """How often it fires at most."""
+    catch_up: RecurringCatchUp
+    """What is made up for of times that were missed."""
+    overlap: RecurringOverlap
+    """What becomes of it while an earlier one goes on."""
+    jitter_seconds: int
+    """By how much later it fires at most."""
+    skip_during: List[str]
+    """The calendars in which it does not fire."""
+    last_execution: Any
+    """The last firing."""
+    failures: int
+    """Firings in a row that could not be accepted; three pause it."""
+    paused_at: Optional[datetime]
+    """When it was paused."""
+    paused_by: Optional[str]
+    """Who has paused it; system: it could not be accepted three times in a row."""
+    pause_reason: Optional[str]
+    """Why."""
+    created_by: str
+    """The key or user that has made it."""
+
+
+class Silence(Model):
+    """Silence."""
+
+    id: str
+    """Its id."""
+    status: SilenceStatus
+    """Where it stands."""
+    silent: bool
+    """Whether it keeps something back now: a window may be between two."""
+    silent_until: Optional[str]
+    """Until when, if so."""
+    tenant: str
+    """The tenant."""
+    covers_children: bool
+    """Whether it covers the tenant's children."""
+    matchers: List[Dict[str, Any]]
+    """What it matches."""
+    comment: str
+    """Why it is quiet."""
+    author: str
+    """The key or user that has made it."""
+    starts_at: datetime
+    """When it begins."""
+    ends_at: Optional[datetime]
+    """When it ends; null: a window that comes back for ever."""
+    cron: Optional[str]
+    """When a window begins."""
+    timezone: Optional[str]
+    """The time zone of cron."""
+    duration_minutes: Optional[int]
+    """How long a window lasts."""
+    after: SilenceAfter
+    """What becomes of what it keeps back."""
+    notify: Optional[str]
+    """The provider of summaries and reminders."""
+    remind_before_minutes: Optional[int]
+    """When it is reminded of its end."""
+    notice_error: Optional[str]
+    """Why the last summary or reminder was not sent; it is tried again."""
+    created_at: datetime
+    """When it was made."""
+    updated_at: datetime
+    """When it was changed last."""
+    ended_at: Optional[datetime]
+    """When it ended."""
+    ended_by: Optional[str]
+    """Who ended it; system at its time."""
+    applied: str
+    """After a change: which processes obey it, as 9 of 9."""
+
+
+class Grant(Model):
+    """Grant."""
+
+    tenants: List[str]
+    """The tenants: '*', names, or parents (acme covers acme.eu, not acme-corp)."""
+    namespaces: Optional[List[str]]
+    """The namespaces; all when not given: '*', names, or parents (acme covers acme.eu, not acme-corp)."""
+    providers: Optional[List[str]]
+    """The providers; all when not given: '*', names, or parents (acme covers acme.eu, not acme-corp)."""
+    actions: Optional[List[str]]
+    """The action types; all when not given: '*', names, or parents (acme covers acme.eu, not acme-corp)."""
+
+
+class Account(Model):
+    """Account."""
+
+    username: str
+    """The name to sign in with."""
+    role: str
+    """What they may do."""
+    grants: Optional[List[Grant]]
+    """What they cover; null: their workspace."""
+    created_at: datetime
+    """ISO 8601, UTC."""
+    changed_at: datetime
+    """ISO 8601, UTC."""
+    disabled_at: Optional[datetime]
+    """ISO 8601, UTC; null: they may sign in."""
+
+
+class ComparedRun(Model):
+    """Compared run."""
+
+    execution_id: str
+    """The run's id."""
+    playbook_id: str
+    """Its playbook."""
+    version: str
+    """The version of the playbook that it runs."""
+    status: str
+    """Its status."""
+    dry_run: bool
+    """Whether it is a dry run: a prediction."""
+
+
+class StepDifference(Model):
+    """Step difference."""
+
+    pointer: str
+    """Where it is: the status, a parameter, the way taken."""
+    predicted: Any
+    """The value in the first run."""
+    actual: Any
+    """The value in the second run."""
+
+
+class ComparedStep(Model):
+    """Compared step."""
+
+    step_id: str
+    """The step."""
+    iteration: str
+    """The iteration of the loops around it; empty outside loops."""
+    verdict: ComparedStepVerdict
+    """Whether both did the same; a step that was skipped and one never reached did."""
+    differences: List[StepDifference]
+    """The differences."""
+    assumed: List[StepDifference]
+    """What the dry run could not know and what it was, no difference."""
+
+
+class Comparison(Model):
+    """Comparison."""
+
+    same: bool
+    """Whether every step did the same."""
+    first: ComparedRun
+    """The prediction, or the run compared with."""
+    second: ComparedRun
+    """The run that is compared with it."""
+    steps: List[ComparedStep]
+    """Every step of either run, in document order."""
+
+
+class Change(Model):
+    """Change."""
+
+    pointer: str
+    """Where, as a JSON pointer into the newer one; the older one if removed."""
+    op: ChangeOp
+    """What happened to it."""
+    from_: Any
+    """What stood there; null if nothing."""
+    to: Any
+    """What stands there; null if nothing."""
+
+
+class VersionDifference(Model):
+    """Version difference."""
+
+    from_: str
+    """The version that is compared."""
+    to: str
+    """The version that it is compared with."""
+    changes: List[Change]
+    """Every difference, up to 1000."""
+
+
+class Similarity(Model):
+    """Similarity."""
+
+    similarity: float
+    """The cosine of their embeddings, from -1 to 1; four decimals."""
+    topic: str
+    """The topic."""
+
+
+class FreshKey(Model):
+    """Fresh key."""
+
+    id: str
+    """Its id, also the second part of the key."""
+    name: str
+    """Who uses it."""
+    role: str
+    """The most it may do."""
+    scopes: List[str]
+    """What the role is narrowed to."""
+    grants: Optional[List[Grant]]
+    """What it covers; null: its workspace."""
+    created_at: datetime
+    """ISO 8601, UTC."""
+    expires_at: Optional[datetime]
+    """ISO 8601, UTC; null: never."""
+    last_used: Optional[str]
+    """To the minute; null: never."""
+    revoked_at: Optional[datetime]
+    """ISO 8601, UTC; null: it is not revoked."""
+    key: str
+    """The key itself. It is never shown again."""
+
+
+class RecurringCreated(Model):
+    """Recurring created."""
+
+    recurring_id: str
+    """The same."""
+    id: str
+    """Its id."""
+    name: Optional[str]
+    """What people call it."""
+    status: RecurringStatus
+    """Whether it fires on, is paused, or is over."""
+    enabled: bool
+    """Whether it is not paused."""
+    cron_expr: str
+    """When: five cron fields."""
+    cron_expression: str
+    """The same."""
+    timezone: str
+    """The time zone of the fields."""
+    description_in_words: str
+    """The schedule in words."""
+    next_execution: Optional[str]
+    """Its next time; null: there is none."""
+    next_execution_at: Optional[datetime]
+    """The same."""
+    next: List[str]
+    """Its next times, up to five."""
+
+
+class ProviderResponse(Model):
+    """Provider response."""
+
+    status: str
+    """How it ended, such as success."""
+    body: Any
+    """Its body."""
+
+
+class DispatchError(Model):
+    """Dispatch error."""
+
+    code: str
+    """The failure, for programs."""
+    message: str
+    """The failure, in words."""
+    retryable: bool
+    """Whether the same may succeed later."""
+    attempts: int
+    """How often it was tried."""
+
+
+class Outcome(Model):
+    """Outcome."""
+
+    outcome: OutcomeOutcome
+    """What became of it."""
+    action_id: str
+    """The id of its record: the sender's, if it gave one."""
+    execution_id: Optional[str]
+    """accepted: the id at which the outcome can be asked for."""
+    response: Optional[ProviderResponse]
+    """executed, rerouted: what the provider answered."""
+    error: Optional[DispatchError]
+    """failed: why."""
+    of: Optional[str]
+    """deduplicated: the record of its equal."""
+    rule: Optional[str]
+    """suppressed, throttled, muted, silenced: the rule, or the one that would have applied."""
+    reason: Optional[str]
+    """suppressed, muted, silenced: why."""
+    denied: Optional[bool]
+    """suppressed: whether the rule refused it."""
+    interval: Optional[str]
+    """muted: the calendar."""
+    silence_id: Optional[str]
+    """silenced: the silence."""
+    until: Optional[str]
+    """silenced: when the silence ends."""
+    held: Optional[bool]
+    """silenced: whether it goes out at the end."""
+    original_provider: Optional[str]
+    """rerouted: by which it was to go out."""
+    new_provider: Optional[str]
+    """rerouted: by which it went out."""
+    retry_after_seconds: Optional[int]
+    """throttled: seconds after which it is worth trying again."""
+    provider: Optional[str]
+    """circuit_open: the provider that is not asked."""
+    fallback_chain: Optional[List[str]]
+    """circuit_open: the fallbacks that are not asked either."""
+    chain_id: Optional[str]
+    """chain_started: the run."""
+    chain_name: Optional[str]
+    """chain_started: the chain."""
+    total_steps: Optional[int]
+    """chain_started: how many steps it has."""
+    first_step: Optional[str]
+    """chain_started: the step that it begins with."""
+    scheduled_for: Optional[datetime]
+    """scheduled: when it goes out."""
+    approval_id: Optional[str]
+    """pending_approval: the approval."""
+    expires_at: Optional[datetime]
+    """pending_approval: when it expires."""
+    approve_url: Optional[str]
+    """pending_approval: the link that approves, or [redacted]."""
+    reject_url: Optional[str]
+    """pending_approval: the link that rejects, or [redacted]."""
+    notification_sent: Optional[bool]
+    """pending_approval: whether people are notified."""
+    fingerprint: Optional[str]
+    """state_changed: the event."""
+    previous_state: Optional[str]
+    """state_changed: its state before."""
+    new_state: Optional[str]
+    """state_changed: its state since."""
+    notify: Optional[bool]
+    """state_changed: whether the move is notified."""
+    refused: Optional[str]
+    """state_changed: why the event stays in its state."""
+    group_id: Optional[str]
+    """grouped: the group."""
+    group_size: Optional[int]
+    """grouped: how many are gathered so far."""
+    notify_at: Optional[datetime]
+    """grouped: when its summary goes out."""
+    verdict: Optional[str]
+    """dry_run: what would become of it."""
+    matched_rule: Optional[str]
+    """dry_run: the rule that decides."""
+    would_be_provider: Optional[str]
+    """dry_run: by which it would go out."""
+
+
+class Switched(Model):
+    """Switched."""
+
+    name: str
+    """The rule."""
+    enabled: bool
+    """Whether it is asked now."""
+    applied: str
+    """How many of the processes that decide obey."""
+
+
+class Trace(Model):
+    """Trace."""
+
+    verdict: str
+    """What would become of it."""
+    matched_rule: Optional[str]
+    """The rule that decides; null: none."""
+    muted_by: Optional[str]
+    """The calendar by which a rule lets nothing out at that time."""
+    reason: Optional[str]
+    """The reason that the rule gives."""
+    has_errors: bool
+    """Whether the condition of a rule could not be evaluated."""
+    total_rules_evaluated: int
+    """Rules that were asked."""
+    total_rules_skipped: int
+    """Rules that were not."""
+    evaluation_duration_us: int
+    """How long it took, microseconds."""
+    checks: List[Dict[str, Any]]
+    """What would be counted or remembered; nothing was."""
+    shadows: List[Dict[str, Any]]
+    """What rules in shadow mode would have decided."""
+    trace: List[Dict[str, Any]]
+    """Each rule: its result and, part by part, why."""
+    context: Dict[str, Any]
+    """The time that the rules saw, and what they looked up."""
+    warnings: List[str]
+    """Providers that the rules or the request name and that there are not."""
+    modified_payload: Dict[str, Any]
+    """The payload as it would go out, where a rule modifies it."""
+
+
+class Why(Model):
+    """Why."""
+
+    action_id: str
+    """The id that was asked about."""
+    execution_id: Optional[str]
+    """The execution; null where none was made."""
+    tenant: str
+    """Its tenant."""
+    replayed_from: Optional[str]
+    """Of a replay: the record that it does again."""
+    outcome: Optional[str]
+    """What became of it; null: it has not ended."""
+    status: Optional[str]
+    """The status of its execution while it has not ended."""
+    sentences: List[str]
+    """Why, for people; the most telling comes first."""
+    reasons: List[Dict[str, Any]]
+    """The same as data; kind is one of rule, silence, calendar, deduplication, throttle, schedule, approval,
+    breaker, stop, shadow, problem, error.
+    """
+
+
+class Flushed(Model):
+    """Flushed."""
+
+    group_id: str
+    """Its id."""
+    group_key: str
+    """Its key."""
+    event_count: int
+    """How many members its summary tells of."""
+    status: FlushedStatus
+    """What became of it."""
+    notified: bool
+    """Whether a summary goes out; false where a rule has stopped it."""
+    summary_id: Optional[str]
+    """The last summary: a dispatch, or the record of one that a rule has stopped."""
+
+
+class Vote(Model):
+    """Vote."""
+
+    voter: str
+    """Whose vote it is: a key, a user, an approver by name, the recipient of a link."""
+    decision: VoteDecision
+    """What it says."""
+    note: str
+    """Why."""
+    at: str
+    """When it was given."""
+    via: VoteVia
+    """How it was given."""
+
+
+class Approval(Model):
+    """Approval."""
+
+    id: str
+    """Its id."""
+    token: str
+    """The same, as existing clients call it."""
+    status: ApprovalStatus
+    """Where it stands."""
+    origin: ApprovalOrigin
+    """Who asks."""
+    rule: Optional[str]
+    """The rule that asks."""
+    message: str
+    """What is asked."""
+    namespace: str
+    """The namespace of what waits."""
+    tenant: str
+    """Its tenant, which is a workspace."""
+    provider: str
+    """The provider by which it would go out; approval where nothing goes out."""
+    action_type: str
+    """Its action type."""
+    execution_id: str
+    """The execution that waits."""
+    requested_by: str
+    """The key or user that has asked for it."""
+    approvers: List[str]
+    """The only ones who may decide, if there are any."""
+    quorum: int
+    """Votes that approve it."""
+    reject_quorum: int
+    """Votes that reject it."""
+    requester_may_approve: Optional[bool]
+    """Whether who has asked may approve; null: as the definition says."""
+    created_at: datetime
+    """When it was asked."""
+    expires_at: datetime
+    """Until when it can be decided."""
+    decided_at: Optional[datetime]
+    """When it was decided."""
+    decided_by: Optional[str]
+    """The voter whose vote decided it."""
+    note: Optional[str]
+    """Why."""
+    notify: Optional[str]
+    """The provider by which it is made known."""
+    notification_sent: bool
+    """Whether a notice was accepted."""
+    notices: int
+    """How often notices were accepted, reminders included."""
+    notice_ids: List[str]
+    """The dispatches of the last notice."""
+    notice_error: Optional[str]
+    """Why the last notice was not sent; it is tried again."""
+    votes: List[Vote]
+    """Of one approval: its votes, the oldest first."""
+
+
+class CoveredCombination(Model):
+    """Covered combination."""
+
+    namespace: str
+    """The namespace."""
+    tenant: str
+    """The tenant."""
+    provider: str
+    """The provider."""
+    action_type: str
+    """The action type."""
+    count: int
+    """How many came."""
+    matched: int
+    """How many of them a rule concerns: its condition holds."""
+    covered: CoveredCombinationCovered
+    """Whether rules concern them."""
+
+
+class UndecidedRecords(Model):
+    """Undecided records."""
+
+    code: str
+    """Why, for programs."""
+    message: str
+    """Why, in words."""
+    count: int
+    """How many."""
+    examples: List[str]
+    """The ids of the first ten records."""
+
+
+class Coverage(Model):
+    """Coverage."""
+
+    since: str
+    """The period begins."""
+    until: str
+    """The period ends."""
+    records: int
+    """Records that were looked at."""
+    decided: int
+    """Dispatches and triggers that were decided again."""
+    complete: bool
+    """Whether that is all of the period."""
+    ended_at: Optional[datetime]
+    """What came later is not decided; null: all is."""
+    generation: int
+    """The generation in force."""
+    combinations: List[CoveredCombination]
+    """What no rule concerns first; the first 1,000."""
+    combinations_total: int
+    """How many there are."""
+    never_matched: List[str]
+    """Enabled rules that nothing of the period matches; the first 1,000."""
+    undecided: List[UndecidedRecords]
+    """What cannot be decided again, and why."""
+
+
+class EventMove(Model):
+    """Event move."""
+
+    number: int
+    """Its place in the history, from 1."""
+    at: str
+    """When it was."""
+    event: EventMoveEvent
+    """What it was."""
+    previous_state: Optional[str]
+    """The state that it left; null at the beginning."""
+    new_state: str
+    """The state into which it came."""
+    cause: EventMoveCause
+    """A dispatch, a person, or time."""
+    by: str
+    """The key or user that has moved it; system: time."""
+    action_id: Optional[str]
+    """The dispatch that has moved it."""
+    notice: Optional[str]
+    """The dispatch that has made it known."""
+    notice_error: Optional[str]
+    """Why it was not made known, though it was to be."""
+
+
+class EventHistory(Model):
+    """Event history."""
+
+    fingerprint: str
+    """What it is known by, within its tenant and namespace."""
+    state: str
+    """The state in which it is."""
+    status: str
+    """The same, by the name of the member with which dispatches ask for it."""
+    active: bool
+    """Whether it goes on: it can inhibit others, and is never forgotten."""
+    state_machine: str
+    """The state machine to which it belongs."""
+    namespace: str
+    """Its namespace."""
+    tenant: str
+    """Its tenant, which is a workspace."""
+    action_type: str
+    """Its type: the action type of its last dispatch."""
+    provider: str
+    """The provider that its last dispatch has named."""
+    labels: Dict[str, Any]
+    """The labels of its last dispatch that had any."""
+    starts_at: Optional[datetime]
+    """When what it is about began, as dispatches say."""
+    ends_at: Optional[datetime]
+    """When it ended, as its last dispatch says."""
+    created_at: datetime
+    """When it was first heard of."""
+    entered_at: datetime
+    """When it came into its state."""
+    updated_at: datetime
+    """When it was last heard of, or moved."""
+    timeout_at: Optional[datetime]
+    """When its stay in this state is over; null: it may stay."""
+    timeout_to: Optional[str]
+    """The state that follows then."""
+    history: List[EventMove]
+    """What became of it, the newest first."""
+    history_before: Optional[int]
+    """What to send as before for the entries before these; null: there are none."""
+
+
+class Group(Model):
+    """Group."""
+
+    group_id: str
+    """Its id."""
+    group_key: str
+    """The key that its members share; the next window of the group has it too."""
+    state: GroupState
+    """pending until its summary is accepted."""
+    event_count: int
+    """How many members it has."""
+    max_size: int
+    """At this number it is full, and its summary goes out at once."""
+    rule: str
+    """The rule that gathers it."""
+    namespace: str
+    """Its namespace, and that of its summary."""
+    tenant: str
+    """Its tenant, and that of its summary."""
+    provider: str
+    """The provider by which its summary goes out."""
+    labels: Dict[str, Any]
+    """What its members have in common."""
+    created_at: datetime
+    """When its first member came."""
+    notify_at: datetime
+    """When its summary is due."""
+    closed_at: Optional[datetime]
+    """Since when nothing joins it any more."""
+    closed_by: Optional[GroupClosedBy]
+    """Why it was closed."""
+    notified_at: Optional[datetime]
+    """When its summary was accepted."""
+    summary_id: Optional[str]
+    """The last summary: a dispatch."""
+    summaries: int
+    """How many summaries were accepted, repetitions included."""
+    error: Optional[str]
+    """Why there is no summary yet; it is tried again."""
+
+
+class Member(Model):
+    """Member."""
+
+    id: str
+    """Its action id, under which its record is found."""
+    provider: str
+    """The provider by which it was to go out."""
+    action_type: str
+    """Its action type."""
+    status: Optional[str]
+    """Its status, as it was sent."""
+    resolved: bool
+    """Whether it says that its cause is over."""
+    fingerprint: Optional[str]
+    """Its fingerprint."""
+    severity: Optional[str]
+    """The severity in its payload or its labels."""
+    received_at: datetime
+    """When it came."""
+    payload: Any
+    """Its payload, secrets masked; null once it is too old to be kept."""
+
+
+class GroupWithMembers(Model):
+    """Group with members."""
+
+    group: Group
+    labels: Dict[str, Any]
+    """What its members have in common."""
+    events: List[Member]
+    """Its members in the order in which they came; under /compat/v1 their fingerprints."""
+    next_cursor: Optional[str]
+    """What to send as cursor for the members that follow; null at the end."""
+
+
+class WorkerHealth(Model):
+    """Worker health."""
+
+    name: str
+    """Its name."""
+    queues: List[str]
+    """The queues that it consumes."""
+    state: str
+    """consuming, or stuck: it is alive and consumes nothing."""
+    running: int
+    """Executions that it performs now."""
+    clock_skew_ms: Optional[int]
+    """How far its machine's clock is ahead of the database's; null: it is the same clock."""
+    stalled_ms: Optional[int]
+    """How long its event loop has stood still, at the longest of the last minute."""
+
+
+class TrailHealth(Model):
+    """Trail health."""
+
+    valid: Optional[bool]
+    """Whether the last daily check found it as sealed; null before one."""
+    checked_at: Optional[datetime]
+    """When the last daily check ended."""
+    records_checked: int
+    """Rows that it compared with their seals."""
+    seals_checked: int
+    """Seals that it checked."""
+    faults: List[str]
+    """What is wrong, each with the number of its seal."""
+    seals: int
+    """How many seals there are."""
+    unsealed_seconds: float
+    """How long the oldest row has waited for its seal; more than 2 where one is held up."""
+
+
+class HealthMetrics(Model):
+    """Health metrics."""
+
+    grouped: int
+    """Dispatches that were added to a group."""
+    pending_approval: int
+    """Dispatches that wait for an approval."""
+    dispatched: int
+    """Dispatches, whatever became of them."""
+    executed: int
+    """Dispatches that their provider carried out."""
+    deduplicated: int
+    """Dispatches whose equal went out within the time."""
+    suppressed: int
+    """Dispatches that a rule stopped."""
+    rerouted: int
+    """Dispatches that another provider carried out."""
+    throttled: int
+    """Dispatches beyond the limit of a rule."""
+    failed: int
+    """Dispatches that failed at every attempt."""
+    by_origin: Dict[str, Any]
+    """Outcomes by origin: of dispatches, triggered actions, steps of playbooks and of chains."""
+    status: str
+    """ok, or degraded: something needs attention."""
+    executions: Dict[str, Any]
+    """Executions by status: all that have not ended, and the newest 1000 that have."""
+    backlog: int
+    """Executions that wait for a worker."""
+    oldest_overdue_seconds: float
+    """By how much the most overdue work is late."""
+    workers: Dict[str, Any]
+    """Worker processes by state."""
+    queues: Dict[str, Any]
+    """By queue: messages, how many wait there (null with another broker than Redis), and oldest_seconds, for how
+    long the oldest execution has waited that no worker has claimed.
+    """
+    audit_trail: TrailHealth
+    """The sealed audit trail."""
+
+
+class SecretKeyHealth(Model):
+    """Secret key health."""
+
+    status: str
+    """ok, or unreadable: TOCSIN_SECRET_KEY is not the one."""
+    key: str
+    """The id of the key that seals what is new; it reveals nothing."""
+    missing_keys: List[str]
+    """The ids of the keys that made what cannot be opened."""
+    unreadable: Dict[str, Any]
+    """By table: values that cannot be opened, of up to 200 looked at."""
+
+
+class FileFaultHealth(Model):
+    """File fault health."""
+
+    file: str
+    """Its path."""
+    line: Optional[int]
+    """Where it fails, if that is known."""
+    message: str
+    """Why."""
+
+
+class FunctionFilesHealth(Model):
+    """Function files health."""
+
+    folders: List[str]
+    """TOCSIN_ACTIONS_DIR."""
+    faults: List[FileFaultHealth]
+    """What cannot be loaded."""
+
+
+class ConfigurationHealth(Model):
+    """Configuration health."""
+
+    folder: str
+    """TOCSIN_CONFIG_DIR."""
+    generation: int
+    """The generation in force; 0: none was loaded yet."""
+    applied: str
+    """How many of the processes that decide have it."""
+    stopped: List[str]
+    """The tenants that a stop holds back; * means all."""
+    faults: List[str]
+    """Why the folder could not be loaded when that was last tried."""
+
+
+class Health(Model):
+    """Health."""
+
+    status: str
+    """ok, or degraded: something needs attention."""
+    database: str
+    """ok, or read_only: it answers and takes no writes."""
+    redis: str
+    """ok, read_only or away: work starts later, none is lost."""
+    workers: List[WorkerHealth]
+    """Living worker processes."""
+    oldest_overdue_seconds: Optional[float]
+    """By how much the most overdue work is late."""
+    metrics: Any
+    """As /metrics, and two more."""
+    sandbox: Optional[str]
+    """What bounds the memory of scripts: cgroup or filter; none where they cannot run."""
+    secret_key: SecretKeyHealth
+    """For admins: whether what is stored can be opened."""
+    function_files: FunctionFilesHealth
+    """For admins: the operator's Python functions."""
+    configuration: ConfigurationHealth
+    """For admins: the gateway's configuration."""
+
+
+class Key(Model):
+    """Key."""
+
+    id: str
+    """Its id, also the second part of the key."""
+    name: str
+    """Who uses it."""
+    role: str
+    """The most it may do."""
+    scopes: List[str]
+    """What the role is narrowed to."""
+    grants: Optional[List[Grant]]
+    """What it covers; null: its workspace."""
+    created_at: datetime
+    """ISO 8601, UTC."""
+    expires_at: Optional[datetime]
+    """ISO 8601, UTC; null: never."""
+    last_used: Optional[str]
+    """To the minute; null: never."""
+    revoked_at: Optional[datetime]
+    """ISO 8601, UTC; null: it is not revoked."""
+
+
+class Metrics(Model):
+    """Metrics."""
+
+    dispatched: int
+    """Dispatches, whatever became of them."""
+    executed: int
+    """Dispatches that their provider carried out."""
+    deduplicated: int
+    """Dispatches whose equal went out within the time."""
+    suppressed: int
+    """Dispatches that a rule stopped."""
+    rerouted: int
+    """Dispatches that another provider carried out."""
+    throttled: int
+    """Dispatches beyond the limit of a rule."""
+    failed: int
+    """Dispatches that failed at every attempt."""
+    by_origin: Dict[str, Any]
+    """Outcomes by origin: of dispatches, triggered actions, steps of playbooks and of chains."""
+    status: str
+    """ok, or degraded: something needs attention."""
+    executions: Dict[str, Any]
+    """Executions by status: all that have not ended, and the newest 1000 that have."""
+    backlog: int
+    """Executions that wait for a worker."""
+    oldest_overdue_seconds: float
+    """By how much the most overdue work is late."""
+    workers: Dict[str, Any]
+    """Worker processes by state."""
+    queues: Dict[str, Any]
+    """By queue: messages, how many wait there (null with another broker than Redis), and oldest_seconds, for how
+    long the oldest execution has waited that no worker has claimed.
+    """
+    audit_trail: TrailHealth
+    """The sealed audit trail."""
+
+
+class Sibling(Model):
+    """Sibling."""
+
+    side: SiblingSide
+    """Where it stands."""
+    hash: str
+    """The node, hexadecimal digits."""
+
+
+class Proof(Model):
+    """Proof."""
+
+    record_id: str
+    """The id of the record."""
+    row: Dict[str, Any]
+    """The row of the trail, in the form that is sealed."""
+    place: int
+    """Its place in its block, from 0."""
+    path: List[Sibling]
+    """The nodes from its leaf up to the root."""
+    seal: Dict[str, Any]
+    """What the seal of the block says."""
+    hash: str
+    """The SHA-256 of the seal."""
+    signature: str
+    """The Ed25519 signature of the seal, hexadecimal digits."""
+    public_key: Optional[str]
+    """The key that verifies it; null where it is not set any more."""
+
+
+class ProviderHealth(Model):
+    """Provider health."""
+
+    provider: str
+    """The provider."""
+    calls: int
+    """Calls that have ended."""
+    failures: int
+    """Those that have failed at every attempt."""
+    p50_ms: Optional[int]
+    """Half of them took no longer, acceptance to end."""
+    p95_ms: Optional[int]
+    """Of twenty, nineteen took no longer."""
+    circuit_breaker: Optional[str]
+    """Its circuit breaker; null: none."""
+
+
+class Healths(Model):
+    """Healths."""
+
+    providers: List[ProviderHealth]
+    """By name."""
+    since: str
+    """The calls have ended since then; ISO 8601, UTC."""
+
+
+class Record(Model):
+    """Record."""
+
+    id: str
+    """The id of the record."""
+    action_id: str
+    """The id that the dispatch gave itself, else that of the execution or the record."""
+    execution_id: Optional[str]
+    """The execution; null where none was made, or it has been deleted."""
+    chain_id: Optional[str]
+    """The run of a chain or playbook that it belongs to."""
+    origin: RecordOrigin
+    """What made it."""
+    replayed_from: Optional[str]
+    """Of a replay: the action id of the record that it does again."""
+    namespace: str
+    """Its namespace: actions or playbooks, unless a dispatch names another."""
+    tenant: str
+    """The tenant, which is a workspace."""
+    provider: Optional[str]
+    """The provider that it went to; of an action its executor or channel."""
+    action_type: str
+    """Its action type: of an action the action's id."""
+    outcome: RecordOutcome
+    """What became of it."""
+    verdict: RunVerdict
+    """What the rules decided."""
+    matched_rule: Optional[str]
+    """The rule that decided."""
+    reason: Optional[str]
+    """The reason that the rule gives."""
+    caller_id: str
+    """The key or user that asked for it."""
+    payload: Optional[Dict[str, Any]]
+    """What it carried, without secrets; null when it is not kept any more."""
+    payload_omitted: bool
+    """Whether the payload is too large for a list."""
+    payload_sha256: Optional[str]
+    """Of a dispatch without an execution: the SHA-256 of its payload as it is kept."""
+    error: Optional[Dict[str, Any]]
+    """The code and message of what failed."""
+    details: Dict[str, Any]
+    """What else the trail says of it."""
+    dispatched_at: Optional[datetime]
+    """When it was accepted."""
+    completed_at: datetime
+    """When it ended, and was recorded."""
+    duration_ms: Optional[int]
+    """The time between both, milliseconds."""
+
+
+class RecordOrAll(Model):
+    """Record or all."""
+
+    id: str
+    """The id of the record."""
+    action_id: str
+    """The id that the dispatch gave itself, else that of the execution or the record."""
+    execution_id: Optional[str]
+    """The execution; null where none was made, or it has been deleted."""
+    chain_id: Optional[str]
+    """The run of a chain or playbook that it belongs to."""
+    origin: RecordOrigin
+    """What made it."""
+    replayed_from: Optional[str]
+    """Of a replay: the action id of the record that it does again."""
+    namespace: str
+    """Its namespace: actions or playbooks, unless a dispatch names another."""
+    tenant: str
+    """The tenant, which is a workspace."""
+    provider: Optional[str]
+    """The provider that it went to; of an action its executor or channel."""
+    action_type: str
+    """Its action type: of an action the action's id."""
+    outcome: RecordOutcome
+    """What became of it."""
+    verdict: RunVerdict
+    """What the rules decided."""
+    matched_rule: Optional[str]
+    """The rule that decided."""
+    reason: Optional[str]
+    """The reason that the rule gives."""
+    caller_id: str
+    """The key or user that asked for it."""
+    payload: Optional[Dict[str, Any]]
+    """What it carried, without secrets; null when it is not kept any more."""
+    payload_omitted: bool
+    """Whether the payload is too large for a list."""
+    payload_sha256: Optional[str]
+    """Of a dispatch without an execution: the SHA-256 of its payload as it is kept."""
+    error: Optional[Dict[str, Any]]
+    """The code and message of what failed."""
+    details: Dict[str, Any]
+    """What else the trail says of it."""
+    dispatched_at: Optional[datetime]
+    """When it was accepted."""
+    completed_at: datetime
+    """When it ended, and was recorded."""
+    duration_ms: Optional[int]
+    """The time between both, milliseconds."""
+    records: List[Record]
+    """With all=true: every one, newest first."""
+
+
+class Bar(Model):
+    """Bar."""
+
+    step_id: str
+    """Its id in the playbook."""
+    name: str
+    """A name for people."""
+    iteration: str
+    """The iteration of the loops around it; empty outside loops."""
+    parent: Optional[str]
+    """The id of the step around it."""
+    type: BarType
+    """What it does."""
+    status: BarStatus
+    """Its status."""
+    attempts: int
+    """How many times a worker has claimed it."""
+    retries: int
+    """How many times it was retried."""
+    queued_ms: int
+    """How long it was queued."""
+    run_ms: int
+    """How long it was executing."""
+    waited_ms: int
+    """How long it waited: for a time, a retry or a decision."""
+    created_at: datetime
+    """When the run reached it."""
+    started_at: Optional[datetime]
+    """When its first attempt began."""
+    completed_at: Optional[datetime]
+    """When it ended."""
+
+
+class Timeline(Model):
+    """Timeline."""
+
+    started_at: Optional[datetime]
+    """When the run began."""
+    completed_at: Optional[datetime]
+    """When it ended."""
+    steps: List[Bar]
+    """Every execution of a step, in order."""
+
+
+class Warned(Model):
+    """Warned."""
+
+    code: str
+    """A stable word."""
+    pointer: str
+    """Where in the document, as a JSON pointer."""
+    message: str
+    """What it is, and what becomes of it."""
+
+
+class Unsupported(Model):
+    """Unsupported."""
+
+    step_id: str
+    """Its id in the document."""
+    reason: str
+    """Why, and what happens instead."""
+
+
+class PlaybookDefinitionTrigger1(Model):
+    """Playbook definition trigger1."""
+
+    event: str
+    """manual, schedule, or the name of an event; finding.* is every event of findings."""
+    conditions: Optional[Dict[str, Any]]
+    """What the event must meet: member → value, or an object of operators such as $in."""
+    cron: Optional[str]
+    """Of a schedule: its five fields."""
+    timezone: Optional[str]
+    """Of a schedule; UTC unless said otherwise."""
+
+
+class PlaybookDefinition(Model):
+    """Playbook definition."""
+
+    id: Optional[str]
+    """Given by the author, else made from the name; it never changes."""
+    version: Optional[str]
+    """MAJOR.MINOR.PATCH; goes up by itself when not given."""
+    description: Optional[str]
+    """Its purpose, up to 1024 characters."""
+    trigger: Any
+    """What starts it: the name of an event, or an object; manual when left out."""
+    parameters: Optional[List[Parameter]]
+    """The parameters a run may be given; none declared: any."""
+    variables: Optional[List[Parameter]]
+    """Another name of parameters."""
+    inputs: Optional[List[Parameter]]
+    """Another name of parameters."""
+    on_failure: Optional[PlaybookOnFailure]
+    """What a step's failure means for the run; abort."""
+    max_retries: Optional[int]
+    """With on_failure retry: how many failed steps are tried again in one run."""
+    timeout_minutes: Optional[int]
+    """How long a run may take; default 10080, which is 7 days."""
+    tags: Optional[List[str]]
+    """Words to search for."""
+    enabled: Optional[bool]
+    """Whether it may be started; default true."""
+    target_required: Optional[bool]
+    """Whether a run needs a target; default false."""
+    exception_step: Optional[str]
+    """The step of the top level that is entered when a run would fail."""
+    step_count: Optional[int]
+    """Steps in all, inner ones too; ignored in requests."""
+    next_run_at: Optional[datetime]
+    """When its schedule comes round next; ignored in requests."""
+    last_error: Any
+    """Why its trigger could not start it last time; null since the next good start."""
+    problems: Optional[List[Fault]]
+    """Steps whose action or playbook is missing or disabled; ignored in requests."""
+    created_at: Optional[datetime]
+    """ISO 8601, UTC; ignored in requests."""
+    updated_at: Optional[datetime]
+    """ISO 8601, UTC; ignored in requests."""
+    name: str
+    """1 to 128 printable characters."""
+    steps: List[Step]
+    """Its steps, in order."""
+
+
+class Imported(Model):
+    """Imported."""
+
+    id: str
+    """The playbook's id."""
+    name: str
+    """Its name."""
+    version: str
+    """Its version."""
+    step_count: int
+    """How many steps it has here."""
+    enabled: bool
+    """Whether it may be started."""
+    dry_run: bool
+    """Whether nothing was stored."""
+    outcome: ImportedOutcome
+    """What happens."""
+    conformance: ImportedConformance
+    """How the document keeps to its standard."""
+    warnings: List[Warned]
+    """What is not as the standard or the document has it."""
+    unsupported: List[Unsupported]
+    """Steps that something else replaces."""
+    playbook: PlaybookDefinition
+    """The playbook in stored form."""
+
+
+class Stopped(Model):
+    """Stopped."""
+
+    tenant: str
+    """The tenant; * means all."""
+    stopped: bool
+    """Whether it is held back now."""
+    reason: str
+    """Why; only while it is."""
+    note: str
+    """That no such tenant is known yet; only then."""
+    applied: str
+    """How many of the processes that decide obey."""
+
+
+class ExecutionItem(Model):
+    """Execution item."""
+
+    verdict: RunVerdict
+    """What the rules decide."""
+    rule: Optional[str]
+    """The rule that decides; null where none matches, which allows it."""
+    reason: Optional[str]
+    """The rule's reason."""
+    equal_to: str
+    """Of a deduplicated execution: the one that went out before."""
+    approval_id: str
+    """The approval that it waits for, or went out by."""
+    original_provider: str
+    """The provider from which a rule has rerouted it."""
+    provider: str
+    """The provider to which a rule has rerouted it."""
+    shadows: List[Dict[str, Any]]
+    """What rules in shadow mode would have decided: rule and verdict of each."""
+    problems: List[Dict[str, Any]]
+    """Rules whose condition could not be decided: rule and detail of each."""
+    execution_id: str
+    """Its id."""
+    action_id: str
+    """The action."""
+    version: str
+    """The action's version that runs."""
+    status: BarStatus
+    """Its status."""
+    target: Optional[str]
+    """The asset it is about."""
+    parameters: Optional[Dict[str, Any]]
+    """The values it runs with; secrets masked. null in a list if over 16 KiB."""
+    parameters_omitted: bool
+    """true, only in a list: parameters are too large for it."""
+    output: Any
+    """Its output; null in a list if over 16 KiB."""
+    output_omitted: bool
+    """true, only in a list: the output is too large for it."""
+    error: Optional[Dict[str, Any]]
+    """code, message, outcome_unknown; null unless it failed."""
+    created_at: datetime
+    """ISO 8601, UTC."""
+    started_at: Optional[datetime]
+    """When its first attempt began."""
+    completed_at: Optional[datetime]
+    """When it ended."""
+    duration_seconds: Optional[float]
+    """From start to end."""
+    sandbox: bool
+    """Whether outside calls were recorded instead of made."""
+    dry_run: bool
+    """Whether it is a dry run, which executes nothing."""
+    run_id: Optional[str]
+    """The playbook execution it is a step of."""
+    step_id: Optional[str]
+    """Which step of the playbook it is."""
+
+
+class VersionExecutor1(Model):
+    """Version executor1."""
+
+    type: ActionExecutor
+
+
+class Version(Model):
+    """Version."""
+
+    id: Optional[str]
+    """Given by the author, else made from the name; it never changes."""
+    description: Optional[str]
+    """What it is for, up to 1024 characters."""
+    version: Optional[str]
+    """MAJOR.MINOR.PATCH; goes up by itself when not given."""
+    parameters: Optional[List[Parameter]]
+    """The parameters a trigger may give."""
+    config: Optional[Dict[str, Any]]
+    """What the executor needs; secrets in it are stored encrypted."""
+    tags: Optional[List[str]]
+    """Words to search for."""
+    timeout_seconds: Optional[int]
+    """How long one attempt may take, 1 to 86400; default 300."""
+    retry: Any
+    """What happens after a temporary failure."""
+    idempotent: Optional[bool]
+    """Whether repeating it in doubt does no harm; default true."""
+    enabled: Optional[bool]
+    """Whether it may be triggered; default true."""
+    conditions: Any
+    """Stored and returned; has no effect."""
+    input_mapping: Any
+    """Stored and returned; has no effect."""
+    output_mapping: Any
+    """Stored and returned; has no effect."""
+    created_at: Optional[datetime]
+    """ISO 8601, UTC; ignored in requests."""
+    updated_at: Optional[datetime]
+    """ISO 8601, UTC; ignored in requests."""
+    name: str
+    """1 to 128 printable characters."""
+    type: ActionType
+    """What kind of action it is."""
+    executor: Optional[Union[ActionExecutor, VersionExecutor1]]
+    """Who carries it out: the name, or an object with the name as type and the rest of config. An approval without
+    config may leave it out.
+    """
+    created_by: Optional[str]
+    """The id of the key that made it."""
+
+
+class Breaker(Model):
+    """Breaker."""
+
+    provider: str
+    """Its provider."""
+    state: str
+    """closed, open or half_open."""
+    failure_threshold: int
+    """Consecutive failures that open it."""
+    success_threshold: int
+    """Successful probes that close it."""
+    recovery_timeout_seconds: int
+    """How long nothing goes out before a probe."""
+    fallback_provider: str
+    """By which provider calls go out meanwhile; absent: by none."""
+
+
+class EventState(Model):
+    """Event state."""
+
+    fingerprint: str
+    """What it is known by, within its tenant and namespace."""
+    state: str
+    """The state in which it is."""
+    status: str
+    """The same, by the name of the member with which dispatches ask for it."""
+    active: bool
+    """Whether it goes on: it can inhibit others, and is never forgotten."""
+    state_machine: str
+    """The state machine to which it belongs."""
+    namespace: str
+    """Its namespace."""
+    tenant: str
+    """Its tenant, which is a workspace."""
+    action_type: str
+    """Its type: the action type of its last dispatch."""
+    provider: str
+    """The provider that its last dispatch has named."""
+    labels: Dict[str, Any]
+    """The labels of its last dispatch that had any."""
+    starts_at: Optional[datetime]
+    """When what it is about began, as dispatches say."""
+    ends_at: Optional[datetime]
+    """When it ended, as its last dispatch says."""
+    created_at: datetime
+    """When it was first heard of."""
+    entered_at: datetime
+    """When it came into its state."""
+    updated_at: datetime
+    """When it was last heard of, or moved."""
+    timeout_at: Optional[datetime]
+    """When its stay in this state is over; null: it may stay."""
+    timeout_to: Optional[str]
+    """The state that follows then."""
+
+
+class RecurringFiring(Model):
+    """Recurring firing."""
+
+    execution_time: str
+    """Its time."""
+    outcome: Optional[str]
+    """What became of it; accepted: it goes on; null: it was accepted, and its end is not known."""
+    execution_id: Optional[str]
+    """The execution, the run, or the id of its record."""
+    status: Optional[str]
+    """The status of the execution, as long as that is kept."""
+    error: Optional[Dict[str, Any]]
+    """Why it failed, or could not be accepted."""
+    fired_at: datetime
+    """When it was decided."""
+    reason: Optional[Dict[str, Any]]
+    """Why nothing was accepted."""
+    missed_to: Optional[str]
+    """Of times that were missed: the last one."""
+    backfilled_by: Optional[str]
+    """Who has asked for it; null: its time had come."""
+
+
+class Generation(Model):
+    """Generation."""
+
+    generation: int
+    """Its number."""
+    in_force: bool
+    """Whether it decides now."""
+    source: str
+    """The folder, or the generation that was rolled back to."""
+    rules: int
+    """How many rules it has."""
+    loaded_at: datetime
+    """ISO 8601, UTC."""
+    loaded_by: str
+    """The id of the key; system: at the start of a web process."""
+
+
+class RunItem(Model):
+    """Run item."""
+
+    execution_id: str
+    """Its id."""
+    playbook_id: str
+    """The playbook."""
+    playbook_name: str
+    """The playbook's name at that version."""
+    version: str
+    """The playbook's version that runs."""
+    status: RunStatus
+    """Its status."""
+    dry_run: bool
+    """Whether it is a dry run, which executes nothing."""
+    target_asset_id: Optional[str]
+    """The asset it works on."""
+    created_at: datetime
+    """When it was accepted, ISO 8601, UTC."""
+    started_at: Optional[datetime]
+    """When it began; null: it has not."""
+    parameters: Optional[Dict[str, Any]]
+    """The values it runs with; secrets masked. null in a list if over 16 KiB."""
+    parameters_omitted: bool
+    """true, only in a list: parameters are too large for it."""
+    paused_by: Optional[RunPausedBy]
+    """Why a paused run does not go on: an operator paused it, or it waits for an approval or a delay. null: it is
+    not paused.
+    """
+    trigger: RunTrigger
+    """What started it."""
+    started_by: str
+    """The id of the key that asked for it, or system."""
+    retry_of: Optional[str]
+    """The run that it tries again."""
+    error: Optional[Dict[str, Any]]
+    """code, message, step_id; null unless it failed."""
+    completed_at: Optional[datetime]
+    """When it ended."""
+    deadline: datetime
+    """When it fails unless it has ended."""
+    duration_seconds: Optional[float]
+    """From start to end; null until it has ended."""
+
+
+class PlaybookVersionTrigger1(Model):
+    """Playbook version trigger1."""
+
+    event: str
+    """manual, schedule, or the name of an event; finding.* is every event of findings."""
+    conditions: Optional[Dict[str, Any]]
+    """What the event must meet: member → value, or an object of operators such as $in."""
+    cron: Optional[str]
+    """Of a schedule: its five fields."""
+    timezone: Optional[str]
+    """Of a schedule; UTC unless said otherwise."""
+
+
+class PlaybookVersion(Model):
+    """Playbook version."""
+
+    id: Optional[str]
+    """Given by the author, else made from the name; it never changes."""
+    version: Optional[str]
+    """MAJOR.MINOR.PATCH; goes up by itself when not given."""
+    description: Optional[str]
+    """Its purpose, up to 1024 characters."""
+    trigger: Any
+    """What starts it: the name of an event, or an object; manual when left out."""
+    parameters: Optional[List[Parameter]]
+    """The parameters a run may be given; none declared: any."""
+    variables: Optional[List[Parameter]]
+    """Another name of parameters."""
+    inputs: Optional[List[Parameter]]
+    """Another name of parameters."""
+    on_failure: Optional[PlaybookOnFailure]
+    """What a step's failure means for the run; abort."""
+    max_retries: Optional[int]
+    """With on_failure retry: how many failed steps are tried again in one run."""
+    timeout_minutes: Optional[int]
+    """How long a run may take; default 10080, which is 7 days."""
+    tags: Optional[List[str]]
+    """Words to search for."""
+    enabled: Optional[bool]
+    """Whether it may be started; default true."""
+    target_required: Optional[bool]
+    """Whether a run needs a target; default false."""
+    exception_step: Optional[str]
+    """The step of the top level that is entered when a run would fail."""
+    step_count: Optional[int]
+    """Steps in all, inner ones too; ignored in requests."""
+    next_run_at: Optional[datetime]
+    """When its schedule comes round next; ignored in requests."""
+    last_error: Any
+    """Why its trigger could not start it last time; null since the next good start."""
+    problems: Optional[List[Fault]]
+    """Steps whose action or playbook is missing or disabled; ignored in requests."""
+    created_at: Optional[datetime]
+    """ISO 8601, UTC; ignored in requests."""
+    updated_at: Optional[datetime]
+    """ISO 8601, UTC; ignored in requests."""
+    name: str
+    """1 to 128 printable characters."""
+    steps: List[Step]
+    """Its steps, in order."""
+    created_by: Optional[str]
+    """The id of the key that made it."""
+
+
+class PlaybookItem(Model):
+    """Playbook item."""
+
+    id: str
+    """Its id."""
+    name: str
+    """A name for people."""
+    version: str
+    """Its present version."""
+    description: str
+    """Its purpose."""
+    trigger: Dict[str, Any]
+    """What starts it."""
+    step_count: int
+    """Steps in all, inner ones too."""
+    tags: List[str]
+    """Words to search for."""
+    enabled: bool
+    """Whether it may be started."""
+    created_at: datetime
+    """ISO 8601, UTC."""
+    updated_at: datetime
+    """ISO 8601, UTC."""
+
+
+class Provider(Model):
+    """Provider."""
+
+    name: str
+    """Its name."""
+    kind: str
+    """What it is."""
+    description: str
+    """What it is for."""
+    enabled: bool
+    """Whether anything goes out by it."""
+    timeout_seconds: float
+    """How long one call may take."""
+    idempotent: bool
+    """Whether a call in doubt is repeated."""
+    source: str
+    """Where it comes from; file: the configuration folder."""
+    updated_at: datetime
+    """When it last changed; ISO 8601, UTC."""
+    circuit_breaker: Optional[str]
+    """Its circuit breaker; null: none."""
+
+
+class RecurringSummary(Model):
+    """Recurring summary."""
+
+    id: str
+    """Its id."""
+    recurring_id: str
+    """The same."""
+    name: Optional[str]
+    """What people call it."""
+    description: Optional[str]
+    """What it is for."""
+    namespace: str
+    """Its namespace."""
+    tenant: str
+    """Its tenant."""
+    status: RecurringStatus
+    """Whether it fires on, is paused, or is over."""
+    enabled: bool
+    """Whether it is not paused."""
+    cron_expr: str
+    """When: five cron fields."""
+    cron_expression: str
+    """The same."""
+    timezone: str
+    """The time zone of the fields."""
+    description_in_words: str
+    """The schedule in words."""
+    provider: str
+    """The provider that carries it out; action or playbook where target names one."""
+    action_type: str
+    """The type of its dispatches; the id of the action or playbook."""
+    labels: Dict[str, Any]
+    """Its labels."""
+    next_execution: Optional[str]
+    """Its next time; null: there is none."""
+    next_execution_at: Optional[datetime]
+    """The same."""
+    execution_count: int
+    """How often it has fired."""
+    last_executed_at: Optional[datetime]
+    """The last time that something was decided about."""
+    last_outcome: Optional[str]
+    """What became of that at first."""
+    created_at: datetime
+    """When it was made."""
+    updated_at: datetime
+    """When it was changed last."""
+
+
+class Rule(Model):
+    """Rule."""
+
+    name: str
+    """Its name, the only one of that name."""
+    priority: int
+    """Lower is asked first."""
+    enabled: bool
+    """Whether it is asked; a switch overrules its file."""
+    description: Optional[str]
+    """What it is for."""
+    file: str
+    """Where it is written."""
+    mode: str
+    """enforce, or shadow: recorded and not enforced."""
+    action: str
+    """What it decides."""
+    origins: List[str]
+    """Which executions it concerns."""
+    tenants: Optional[List[str]]
+    """Which tenants it concerns; null: all."""
+    matched_24h: Optional[int]
+    """Records that it has decided in the last day; 10000: at least as many; null: not counted."""
+
+
+class RunLogLine(Model):
+    """Run log line."""
+
+    timestamp: datetime
+    """ISO 8601, UTC."""
+    level: str
+    """DEBUG, INFO, WARNING or ERROR."""
+    message: str
+    """What happened."""
+    step_id: str
+    """The step."""
+    iteration: str
+    """The iteration of the loops around it; empty outside loops."""
+
+
+class SealKey(Model):
+    """Seal key."""
+
+    key_id: str
+    """Its name, which seals have."""
+    algorithm: str
+    """Ed25519."""
+    public_key: str
+    """The 32 bytes in hexadecimal digits."""
+    signs: bool
+    """Whether it signs what is new."""
+
+
+class Token(Model):
+    """Token."""
+
+    token: str
+    """Send it as 'Authorization: Bearer TOKEN'."""
+    expires_in: int
+    """Seconds until it expires."""
+
+
+class LoggedOut(Model):
+    """Logged out."""
+
+    status: str
+    """Always logged_out."""
+
+
+class Previewed(Model):
+    """Previewed."""
+
+    matched: int
+    """How many of those that were looked at."""
+    looked_at: int
+    """Records of the last day that were looked at, the newest."""
+    complete: bool
+    """Whether these are all."""
+    kinds: List[Dict[str, Any]]
+    """How many of each provider and action type."""
+
+
+class Loading(Model):
+    """Loading."""
+
+    loaded: int
+    """Rules in force."""
+    errors: List[str]
+    """Faults as 'file:line pointer: what'; with any, nothing was changed."""
+    warnings: List[str]
+    """Providers that rules name and that there are not."""
+    generation: int
+    """The generation in force."""
+    applied: str
+    """How many of the processes that decide have it."""
+
+
+class Replayed(Model):
+    """Replayed."""
+
+    id: str
+    """The id of the record."""
+    action_id: str
+    """The action id of the record."""
+    replayed_as: Optional[str]
+    """The action id of the replay; null in a preview of what was not replayed."""
+    repeated: bool
+    """Whether it was replayed before; then nothing is sent again."""
+    outcome: Any
+    """What became of the replay, as for a dispatch: accepted where its execution goes on. In a preview dry_run,
+    with verdict, matched_rule and would_be_provider; accepted for what was replayed before.
+    """
+
+
+class Skipped(Model):
+    """Skipped."""
+
+    id: str
+    """The id of the record."""
+    action_id: str
+    """The action id of the record."""
+    code: str
+    """Why, for programs."""
+    message: str
+    """Why, in words."""
+    retryable: bool
+    """Whether the same may succeed later."""
+
+
+class Replays(Model):
+    """Replays."""
+
+    preview: bool
+    """Whether nothing was sent."""
+    replayed: int
+    """How many are replayed now, or would be."""
+    repeated: int
+    """How many were replayed before."""
+    results: List[Replayed]
+    """Those of both, oldest first."""
+    skipped: List[Skipped]
+    """Those that cannot be replayed, oldest first."""
+    next_cursor: Optional[str]
+    """What to send as cursor for the records that follow; null at the end."""
+
+
+class Turned(Model):
+    """Turned."""
+
+    provider: str
+    """Its provider."""
+    state: str
+    """Its state now."""
+    message: str
+    """What was done."""
+
+
+class AcceptedRun(Model):
+    """Accepted run."""
+
+    execution_id: str
+    """Its id."""
+    playbook_id: str
+    """The playbook."""
+    playbook_name: str
+    """The playbook's name at that version."""
+    version: str
+    """The playbook's version that runs."""
+    status: RunStatus
+    """Its status."""
+    dry_run: bool
+    """Whether it is a dry run, which executes nothing."""
+    target_asset_id: Optional[str]
+    """The asset it works on."""
+    created_at: datetime
+    """When it was accepted, ISO 8601, UTC."""
+    started_at: Optional[datetime]
+    """When it began; null: it has not."""
+    retry_of: str
+    """Only of a retry: the run that is tried again."""
+    steps: List[RunStep]
+    """The steps of the playbook, in order."""
+
+
+class StartedRun(Model):
+    """Started run."""
+
+    playbook_id: str
+    """The playbook."""
+    execution_id: str
+    """Its run."""
+
+
+class NotStarted(Model):
+    """Not started."""
+
+    playbook_id: str
+    """The playbook."""
+    code: str
+    """A stable word for the reason."""
+    reason: str
+    """Why it was not started."""
+    running_execution_id: str
+    """Only with already_running: the run of the playbook for this asset that is under way."""
+    execution_id: Optional[str]
+    """The failed run that shows the event and the reason."""
+
+
+class NotMatched(Model):
+    """Not matched."""
+
+    playbook_id: str
+    """The playbook."""
+    condition: str
+    """The first condition not met, as a JSON pointer into the playbook."""
+    wanted: Any
+    """What it asks for: a value, or an operator and a value."""
+    found: Any
+    """What the event has there; long values are shortened."""
+    missing: bool
+    """Whether the event has nothing there."""
+
+
+class EventOutcome(Model):
+    """Event outcome."""
+
+    event_id: str
+    """The event's id: the one it came with, else a new one."""
+    event: str
+    """What has happened."""
+    considered: int
+    """How many enabled playbooks wait for this event, whether it meets their conditions or not."""
+    note: Optional[str]
+    """Where none does and the name is close to a usual one: that one; else null."""
+    repeated: bool
+    """Whether an event of this id has been handled before: what it started is not started again."""
+    started: List[StartedRun]
+    """The runs it has started."""
+    not_started: List[NotStarted]
+    """The playbooks that wait for it and could not be started."""
+    not_matched: List[NotMatched]
+    """The playbooks that wait for it and of which it does not meet a condition, up to 50."""
+
+
+class ChangedRecord(Model):
+    """Changed record."""
+
+    record_id: str
+    """The id of the record."""
+    action_id: str
+    """The action id of the record."""
+    at: str
+    """When it came."""
+    before_rule: Optional[str]
+    """The rule that decided then; null: none."""
+    after_rule: Optional[str]
+    """The rule that decides now; null: none."""
+
+
+class SimulatedChange(Model):
+    """Simulated change."""
+
+    before: str
+    """What was decided: a verdict, or deduplicated, throttled, silenced, muted where it was kept back so."""
+    before_to: Optional[str]
+    """The provider or chain to which it went, where that is known."""
+    after: str
+    """What these rules decide; refused: a dispatch of which nothing says which event it moves."""
+    after_to: Optional[str]
+    """The provider or chain to which it goes."""
+    changed: bool
+    """Whether both differ."""
+    count: int
+    """How many."""
+    examples: List[ChangedRecord]
+    """Of a change: the first ten."""
+
+
+class SimulatedRule(Model):
+    """Simulated rule."""
+
+    name: str
+    """The rule."""
+    matched: int
+    """How often its condition holds, in shadow mode too."""
+    decides: int
+    """How often it decides."""
+    decided_before: int
+    """How often it has decided, as recorded."""
+
+
+class SimulationAssumption(Model):
+    """Simulation assumption."""
+
+    code: str
+    """A word for it."""
+    message: str
+    """The same in words."""
+    count: Optional[int]
+    """Records that it concerns; null: not counted."""
+
+
+class Simulation(Model):
+    """Simulation."""
+
+    since: str
+    """The period begins."""
+    until: str
+    """The period ends."""
+    records: int
+    """Records that were looked at."""
+    decided: int
+    """Dispatches and triggers that were decided again."""
+    complete: bool
+    """Whether that is all of the period."""
+    ended_at: Optional[datetime]
+    """What came later is not decided; null: all is."""
+    generation: int
+    """The generation in force."""
+    rules_tried: int
+    """Rules that are enabled."""
+    changed: int
+    """How many are decided otherwise."""
+    by_another_rule: int
+    """How many are decided alike, by another rule."""
+    changes: List[SimulatedChange]
+    """Each pair of decisions, what changes first."""
+    rules: List[SimulatedRule]
+    """Rules that match, decide or have decided; the first 1,000."""
+    undecided: List[UndecidedRecords]
+    """What cannot be decided again, and why."""
+    assumptions: List[SimulationAssumption]
+    """What is taken for granted."""
+    warnings: List[str]
+    """Providers that the rules name and that there are not."""
+
+
+class EventTransitioned(Model):
+    """Event transitioned."""
+
+    fingerprint: str
+    """The event."""
+    previous_state: str
+    """The state that it has left."""
+    new_state: str
+    """The state in which it is."""
+    notify: bool
+    """Whether a notice of it goes out."""
+
+
+class Accepted(Model):
+    """Accepted."""
+
+    verdict: RunVerdict
+    """What the rules decide."""
+    rule: Optional[str]
+    """The rule that decides; null where none matches, which allows it."""
+    reason: Optional[str]
+    """The rule's reason."""
+    equal_to: str
+    """Of a deduplicated execution: the one that went out before."""
+    approval_id: str
+    """The approval that it waits for, or went out by."""
+    original_provider: str
+    """The provider from which a rule has rerouted it."""
+    provider: str
+    """The provider to which a rule has rerouted it."""
+    shadows: List[Dict[str, Any]]
+    """What rules in shadow mode would have decided: rule and verdict of each."""
+    problems: List[Dict[str, Any]]
+    """Rules whose condition could not be decided: rule and detail of each."""
+    execution_id: str
+    """Its id."""
+    action_id: str
+    """The action."""
+    status: str
+    """pending: no worker has claimed it yet. Where a rule concerns it: failed or cancelled, it does not go out;
+    waiting, it goes out later.
+    """
+    created_at: datetime
+    """When it was accepted, ISO 8601, UTC."""
+    started_at: Optional[datetime]
+    """null: it has not started."""
+    sandbox: bool
+    """Whether outside calls are recorded instead of made."""
+    dry_run: bool
+    """Whether it is a dry run, which executes nothing."""
+
+
+class Finding(Model):
+    """Finding."""
+
+    path: str
+    """Where, as a JSON path."""
+    pointer: str
+    """Where, as a JSON pointer."""
+    message: str
+    """What is wrong."""
+
+
+class Verdict(Model):
+    """Verdict."""
+
+    valid: bool
+    """Whether it has no faults."""
+    warnings: List[Finding]
+    """What is allowed but doubtful."""
+    errors: List[Finding]
+    """Every fault."""
+
+
+class FaultOfTrail(Model):
+    """Fault of trail."""
+
+    kind: FaultOfTrailKind
+    """What is wrong."""
+    seal: int
+    """The number of the seal."""
+    record_id: Optional[str]
+    """The first record that it concerns; null where none is known, or the key does not cover it."""
+
+
+class NewestSeal(Model):
+    """Newest seal."""
+
+    number: int
+    """Its number."""
+    hash: str
+    """Its hash, which names all that was sealed up to here."""
+    sealed_at: datetime
+    """When it was made."""
+
+
+class Verified(Model):
+    """Verified."""
+
+    valid: bool
+    """Whether all that was checked is as it was sealed."""
+    records_checked: int
+    """Rows of the trail that the key covers and the filters match, each compared with its seal."""
+    first_broken_at: Optional[datetime]
+    """The id of the first record that is not as it was sealed."""
+    first_record_id: Optional[str]
+    """The id of the first record that was checked."""
+    last_record_id: Optional[str]
+    """The id of the last record that was checked."""
+    seals_checked: int
+    """Seals whose hash, signature and link to the one before were checked."""
+    unsealed: int
+    """Rows that wait for their seal, at most two seconds as a rule; counted up to 1,000."""
+    faults: List[FaultOfTrail]
+    """What is wrong, up to 20 faults."""
+    complete: bool
+    """Whether the end was reached; else go on with next_cursor."""
+    next_cursor: Optional[str]
+    """What to send as cursor to go on; null when complete."""
+    newest_seal: Any
+    """Null before the first."""
