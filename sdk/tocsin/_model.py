@@ -54,7 +54,8 @@ class Model:  # noqa: PLW1641 - what it holds can be changed by who has it
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is read-only; {name!r} cannot be set")
 
-    __delattr__ = __setattr__  # type: ignore[assignment]
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is read-only; {name!r} cannot be deleted")
 
     def __getitem__(self, name: str) -> Any:
         """The member as JSON, also one that this release does not know."""

@@ -541,7 +541,7 @@ class Action(Model):
     """Words to search for."""
     timeout_seconds: Optional[int]
     """How long one attempt may take, 1 to 86400; default 300."""
-    retry: Any
+    retry: Optional[Retry]
     """What happens after a temporary failure."""
     idempotent: Optional[bool]
     """Whether repeating it in doubt does no harm; default true."""
@@ -661,7 +661,7 @@ class Step(Model):
     """How long to wait before it, up to 30 days."""
     timeout_seconds: Optional[int]
     """How long it may take, up to 30 days."""
-    retry: Any
+    retry: Optional[Retry]
     """What happens after a temporary failure."""
     continue_on_error: Optional[bool]
     """Whether to go on after its failure."""
@@ -690,7 +690,7 @@ class Playbook(Model):
     """MAJOR.MINOR.PATCH; goes up by itself when not given."""
     description: Optional[str]
     """Its purpose, up to 1024 characters."""
-    trigger: Any
+    trigger: Optional[Union[str, PlaybookTrigger1]]
     """What starts it: the name of an event, or an object; manual when left out."""
     parameters: Optional[List[Parameter]]
     """The parameters a run may be given; none declared: any."""
@@ -716,7 +716,7 @@ class Playbook(Model):
     """Steps in all, inner ones too; ignored in requests."""
     next_run_at: Optional[datetime]
     """When its schedule comes round next; ignored in requests."""
-    last_error: Any
+    last_error: Optional[StartError]
     """Why its trigger could not start it last time; null since the next good start."""
     problems: Optional[List[Fault]]
     """Steps whose action or playbook is missing or disabled; ignored in requests."""
@@ -814,7 +814,7 @@ class Recurring(Model):
     """By how much later it fires at most."""
     skip_during: List[str]
     """The calendars in which it does not fire."""
-    last_execution: Any
+    last_execution: Optional[RecurringExecution]
     """The last firing."""
     failures: int
     """Firings in a row that could not be accepted; three pause it."""
@@ -1654,7 +1654,7 @@ class Health(Model):
     """Living worker processes."""
     oldest_overdue_seconds: Optional[float]
     """By how much the most overdue work is late."""
-    metrics: Any
+    metrics: Optional[HealthMetrics]
     """As /metrics, and two more."""
     sandbox: Optional[str]
     """What bounds the memory of scripts: cgroup or filter; none where they cannot run."""
@@ -1972,7 +1972,7 @@ class PlaybookDefinition(Model):
     """MAJOR.MINOR.PATCH; goes up by itself when not given."""
     description: Optional[str]
     """Its purpose, up to 1024 characters."""
-    trigger: Any
+    trigger: Optional[Union[str, PlaybookDefinitionTrigger1]]
     """What starts it: the name of an event, or an object; manual when left out."""
     parameters: Optional[List[Parameter]]
     """The parameters a run may be given; none declared: any."""
@@ -1998,7 +1998,7 @@ class PlaybookDefinition(Model):
     """Steps in all, inner ones too; ignored in requests."""
     next_run_at: Optional[datetime]
     """When its schedule comes round next; ignored in requests."""
-    last_error: Any
+    last_error: Optional[StartError]
     """Why its trigger could not start it last time; null since the next good start."""
     problems: Optional[List[Fault]]
     """Steps whose action or playbook is missing or disabled; ignored in requests."""
@@ -2136,7 +2136,7 @@ class Version(Model):
     """Words to search for."""
     timeout_seconds: Optional[int]
     """How long one attempt may take, 1 to 86400; default 300."""
-    retry: Any
+    retry: Optional[Retry]
     """What happens after a temporary failure."""
     idempotent: Optional[bool]
     """Whether repeating it in doubt does no harm; default true."""
@@ -2327,7 +2327,7 @@ class PlaybookVersion(Model):
     """MAJOR.MINOR.PATCH; goes up by itself when not given."""
     description: Optional[str]
     """Its purpose, up to 1024 characters."""
-    trigger: Any
+    trigger: Optional[Union[str, PlaybookVersionTrigger1]]
     """What starts it: the name of an event, or an object; manual when left out."""
     parameters: Optional[List[Parameter]]
     """The parameters a run may be given; none declared: any."""
@@ -2353,7 +2353,7 @@ class PlaybookVersion(Model):
     """Steps in all, inner ones too; ignored in requests."""
     next_run_at: Optional[datetime]
     """When its schedule comes round next; ignored in requests."""
-    last_error: Any
+    last_error: Optional[StartError]
     """Why its trigger could not start it last time; null since the next good start."""
     problems: Optional[List[Fault]]
     """Steps whose action or playbook is missing or disabled; ignored in requests."""
@@ -2922,5 +2922,5 @@ class Verified(Model):
     """Whether the end was reached; else go on with next_cursor."""
     next_cursor: Optional[str]
     """What to send as cursor to go on; null when complete."""
-    newest_seal: Any
+    newest_seal: Optional[NewestSeal]
     """Null before the first."""

@@ -27,6 +27,8 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 _JSON, _PROBLEM = "application/json", "application/problem+json"
 _SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 _WIDTH = 116
+#: what may be of more kinds than these may be anything
+_MEANINGFUL = 3
 
 
 def document() -> Json:
@@ -122,6 +124,8 @@ class Models:
                 )
         kinds = schema.get("type", [])
         kinds = kinds if isinstance(kinds, list) else [kinds]
+        if kinds == ["null"]:
+            return "None"
         found = [self._plain(kind, schema, owner, member) for kind in kinds if kind != "null"]
         if isinstance(schema.get("enum"), list) and all(isinstance(one, (str, type(None))) for one in schema["enum"]):
             found = [self._enum([one for one in schema["enum"] if one is not None], owner, member)]
@@ -149,7 +153,7 @@ class Models:
             ["None"] if any(one.startswith("Optional[") for one in kinds) else []
         )
         some = [one for one in dict.fromkeys(kinds) if one != "None"]
-        if "Any" in some:
+        if "Any" in some or len(some) > _MEANINGFUL:
             return "Any"
         inner = some[0] if len(some) == 1 else f"Union[{', '.join(some)}]"
         return f"Optional[{inner}]" if "None" in kinds else inner
@@ -311,12 +315,16 @@ def errors(doc: Json) -> str:
     )
 
 
-def main() -> None:
-    """Write the three modules."""
-    doc = document()
+def written(doc: Json) -> dict[str, str]:
+    """Name → text of each module."""
     models = Models(doc)
-    written = {"models.py": models.render(), "_operations.py": table(doc, models), "errors.py": errors(doc)}
-    for name, text in written.items():
+    return {"models.py": models.render(), "_operations.py": table(doc, models), "errors.py": errors(doc)}
+
+
+def main() -> None:
+    """Write the three modules, of the document of this checkout or of one in a file."""
+    doc = json.loads(Path(sys.argv[1]).read_text()) if sys.argv[1:] else document()
+    for name, text in written(doc).items():
         (PACKAGE / name).write_text(text)
 
 
