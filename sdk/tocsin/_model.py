@@ -12,15 +12,25 @@ import copy
 import re
 import sys
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Type, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Type, TypeVar, Union
+
+if TYPE_CHECKING:
+    from typing_extensions import dataclass_transform  # checkers bring it along
+else:
+
+    def dataclass_transform(**_: bool) -> Any:
+        """Say nothing when running."""
+        return lambda cls: cls
+
 
 _FRACTION = re.compile(r"\.(\d+)")
 Decoder = Callable[[Any], Any]
 #: class → what ``_decoders`` has worked out
 _KNOWN: Dict[type, Dict[str, Optional[Decoder]]] = {}
-Self = TypeVar("Self", bound="Model")
+Some = TypeVar("Some", bound="Model")
 
 
+@dataclass_transform(frozen_default=True)
 class Model:  # noqa: PLW1641 - what it holds can be changed by who has it
     """An object of an answer: read-only, equal to another with the same content."""
 
@@ -35,27 +45,29 @@ class Model:  # noqa: PLW1641 - what it holds can be changed by who has it
         object.__setattr__(self, "_read", {})
         object.__setattr__(self, "etag", etag)
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        decoders = _decoders(type(self))
-        if name not in decoders:
-            raise AttributeError(self._no_member(name))
-        if name not in self._read:
-            value, decode = self._data.get(_member(name)), decoders[name]
-            self._read[name] = value if decode is None or value is None else decode(value)
-        return self._read[name]
+    if not TYPE_CHECKING:  # checkers know the annotations, and that nothing is set
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            decoders = _decoders(type(self))
+            if name not in decoders:
+                raise AttributeError(self._no_member(name))
+            if name not in self._read:
+                value, decode = self._data.get(_member(name)), decoders[name]
+                self._read[name] = value if decode is None or value is None else decode(value)
+            return self._read[name]
+
+        def __setattr__(self, name: str, value: object) -> None:
+            raise AttributeError(f"{type(self).__name__} is read-only; {name!r} cannot be set")
+
+        def __delattr__(self, name: str) -> None:
+            raise AttributeError(f"{type(self).__name__} is read-only; {name!r} cannot be deleted")
 
     def _no_member(self, name: str) -> str:
         if name in self._data:
             return f"{type(self).__name__} does not know {name!r}, which this answer has: read it as [{name!r}]"
         return f"{type(self).__name__} has no {name!r}; this answer has: {', '.join(self._data) or 'nothing'}"
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__} is read-only; {name!r} cannot be set")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"{type(self).__name__} is read-only; {name!r} cannot be deleted")
 
     def __getitem__(self, name: str) -> Any:
         """The member as JSON, also one that this release does not know."""
@@ -69,6 +81,11 @@ class Model:  # noqa: PLW1641 - what it holds can be changed by who has it
 
     def __dir__(self) -> List[str]:
         return [*super().__dir__(), *_decoders(type(self))]
+
+    @classmethod
+    def from_dict(cls: Type[Some], data: Mapping[str, Any]) -> Some:
+        """An answer made of a JSON object, as tests want it."""
+        return decode(cls, data)
 
     def to_dict(self) -> Dict[str, Any]:
         """A copy of the whole JSON object, as the server sent it."""
@@ -85,12 +102,9 @@ class Model:  # noqa: PLW1641 - what it holds can be changed by who has it
         return f"{type(self).__name__}({shown[:200] + '…' if len(shown) > 200 else shown})"
 
 
-Some = TypeVar("Some", bound=Model)
-
-
 def decode(into: Type[Some], data: Any, etag: str = "") -> Some:
     """The object of an answer as a model; what is no object keeps its value under ``value``."""
-    return into(data if isinstance(data, dict) else {} if data is None else {"value": data}, etag)
+    return into(data if isinstance(data, Mapping) else {} if data is None else {"value": data}, etag)
 
 
 def moment(text: Any) -> Any:

@@ -161,7 +161,7 @@ class AsyncExecutionHandle(AsyncHandle[models.Execution]):
         if known.get("status") == self.status:
             return []
         known["status"] = self.status
-        return [Message({"type": "execution_changed", "execution_id": self.id, "status": self.status})]
+        return [Message.from_dict({"type": "execution_changed", "execution_id": self.id, "status": self.status})]
 
     async def cancel(self) -> AsyncExecutionHandle:
         """Cancel it; 409 where it has ended."""
@@ -214,10 +214,10 @@ class AsyncRunHandle(AsyncHandle[models.Run]):
             if step.status != known.get(step.step_id, "pending"):
                 known[step.step_id] = step.status
                 data = {"type": "step_changed", "run_id": self.id, "step": step.step_id, "status": step.status}
-                found.append(Message({**data, "execution_id": step.execution_id}))
+                found.append(Message.from_dict({**data, "execution_id": step.execution_id}))
         if known.get("") != self.status:
             known[""] = self.status
-            found.append(Message({"type": "run_changed", "execution_id": self.id, "status": self.status}))
+            found.append(Message.from_dict({"type": "run_changed", "execution_id": self.id, "status": self.status}))
         return found
 
     async def cancel(self) -> AsyncRunHandle:

@@ -65,7 +65,7 @@ async def _read(response: httpx.Response, place: Dict[str, str]) -> AsyncIterato
             continue
         data = json.loads(block.data)
         known = {"type": block.event, **data} if isinstance(data, dict) else {"type": block.event, "value": data}
-        yield Message(known)
+        yield Message.from_dict(known)
 
 
 def _resuming(last_id: str) -> Dict[str, str]:

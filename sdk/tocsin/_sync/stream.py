@@ -66,7 +66,7 @@ def _read(response: httpx.Response, place: Dict[str, str]) -> Iterator[Message]:
             continue
         data = json.loads(block.data)
         known = {"type": block.event, **data} if isinstance(data, dict) else {"type": block.event, "value": data}
-        yield Message(known)
+        yield Message.from_dict(known)
 
 
 def _resuming(last_id: str) -> Dict[str, str]:
