@@ -10,119 +10,119 @@ from typing import Any, Dict, List, Literal, Optional, Union
 
 from tocsin._model import Model
 
-ActionExecutor = Literal["approval", "local", "notification", "opservant", "remote", "webhook"]
+ActionExecutor = Literal['approval', 'local', 'notification', 'opservant', 'remote', 'webhook']
 ActionType = Literal[
-    "approval",
-    "containment",
-    "enrichment",
-    "investigation",
-    "notification",
-    "remediation",
-    "script",
-    "webhook",
+    'approval',
+    'containment',
+    'enrichment',
+    'investigation',
+    'notification',
+    'remediation',
+    'script',
+    'webhook',
 ]
-ApprovalOrigin = Literal["action", "rule", "step"]
-ApprovalStatus = Literal["approved", "cancelled", "expired", "pending", "rejected"]
-BarStatus = Literal["cancelled", "completed", "failed", "pending", "running", "skipped", "timeout", "waiting"]
-BarType = Literal["action", "approval", "condition", "delay", "for_each", "loop", "parallel", "playbook", "switch"]
-CalendarSource = Literal["api", "file"]
-ChangeOp = Literal["added", "changed", "removed"]
-ComparedStepVerdict = Literal["differs", "only_in_first", "only_in_second", "same"]
-CoveredCombinationCovered = Literal["all", "none", "partly"]
-EventMoveCause = Literal["dispatch", "timeout", "transition"]
-EventMoveEvent = Literal["event.moved", "event.opened", "event.timeout"]
+ApprovalOrigin = Literal['action', 'rule', 'step']
+ApprovalStatus = Literal['approved', 'cancelled', 'expired', 'pending', 'rejected']
+BarStatus = Literal['cancelled', 'completed', 'failed', 'pending', 'running', 'skipped', 'timeout', 'waiting']
+BarType = Literal['action', 'approval', 'condition', 'delay', 'for_each', 'loop', 'parallel', 'playbook', 'switch']
+CalendarSource = Literal['api', 'file']
+ChangeOp = Literal['added', 'changed', 'removed']
+ComparedStepVerdict = Literal['differs', 'only_in_first', 'only_in_second', 'same']
+CoveredCombinationCovered = Literal['all', 'none', 'partly']
+EventMoveCause = Literal['dispatch', 'timeout', 'transition']
+EventMoveEvent = Literal['event.moved', 'event.opened', 'event.timeout']
 FaultOfTrailKind = Literal[
-    "anchor_differs",
-    "chain_broken",
-    "mark_forged",
-    "row_added",
-    "row_changed",
-    "row_missing",
-    "row_odd",
-    "seal_forged",
-    "seal_missing",
-    "unknown_key",
+    'anchor_differs',
+    'chain_broken',
+    'mark_forged',
+    'row_added',
+    'row_changed',
+    'row_missing',
+    'row_odd',
+    'seal_forged',
+    'seal_missing',
+    'unknown_key',
 ]
-FlushedStatus = Literal["ended", "flushed"]
-GroupClosedBy = Literal["caller", "first", "full", "resolved", "time"]
-GroupState = Literal["notified", "pending"]
-ImportedConformance = Literal["nonconformant", "valid", "warnings"]
-ImportedOutcome = Literal["created", "revised", "unchanged"]
+FlushedStatus = Literal['ended', 'flushed']
+GroupClosedBy = Literal['caller', 'first', 'full', 'resolved', 'time']
+GroupState = Literal['notified', 'pending']
+ImportedConformance = Literal['nonconformant', 'valid', 'warnings']
+ImportedOutcome = Literal['created', 'revised', 'unchanged']
 OutcomeOutcome = Literal[
-    "accepted",
-    "chain_started",
-    "circuit_open",
-    "deduplicated",
-    "dry_run",
-    "executed",
-    "failed",
-    "grouped",
-    "muted",
-    "pending_approval",
-    "rerouted",
-    "scheduled",
-    "silenced",
-    "state_changed",
-    "suppressed",
-    "throttled",
+    'accepted',
+    'chain_started',
+    'circuit_open',
+    'deduplicated',
+    'dry_run',
+    'executed',
+    'failed',
+    'grouped',
+    'muted',
+    'pending_approval',
+    'rerouted',
+    'scheduled',
+    'silenced',
+    'state_changed',
+    'suppressed',
+    'throttled',
 ]
-ParameterType = Literal["array", "boolean", "enum", "integer", "number", "object", "secret", "string"]
-PlaybookOnFailure = Literal["abort", "continue", "retry"]
+ParameterType = Literal['array', 'boolean', 'enum', 'integer', 'number', 'object', 'secret', 'string']
+PlaybookOnFailure = Literal['abort', 'continue', 'retry']
 RecordOrigin = Literal[
-    "approval",
-    "audit",
-    "chain",
-    "dispatch",
-    "event",
-    "group",
-    "recurring",
-    "silence",
-    "step",
-    "trigger",
+    'approval',
+    'audit',
+    'chain',
+    'dispatch',
+    'event',
+    'group',
+    'recurring',
+    'silence',
+    'step',
+    'trigger',
 ]
 RecordOutcome = Literal[
-    "cancelled",
-    "chain_started",
-    "circuit_open",
-    "deduplicated",
-    "executed",
-    "failed",
-    "grouped",
-    "muted",
-    "rerouted",
-    "scheduled",
-    "silenced",
-    "skipped",
-    "state_changed",
-    "suppressed",
-    "throttled",
+    'cancelled',
+    'chain_started',
+    'circuit_open',
+    'deduplicated',
+    'executed',
+    'failed',
+    'grouped',
+    'muted',
+    'rerouted',
+    'scheduled',
+    'silenced',
+    'skipped',
+    'state_changed',
+    'suppressed',
+    'throttled',
 ]
-RecurringCatchUp = Literal["all", "latest", "skip"]
-RecurringOverlap = Literal["allow_all", "cancel_other", "skip"]
-RecurringStatus = Literal["active", "completed", "paused"]
-RunPausedBy = Literal["approval", "delay", "gate", "operator"]
-RunStatus = Literal["cancelled", "completed", "failed", "paused", "pending", "running"]
-RunTrigger = Literal["api", "chain", "dispatch", "event", "playbook", "retry", "schedule"]
+RecurringCatchUp = Literal['all', 'latest', 'skip']
+RecurringOverlap = Literal['allow_all', 'cancel_other', 'skip']
+RecurringStatus = Literal['active', 'completed', 'paused']
+RunPausedBy = Literal['approval', 'delay', 'gate', 'operator']
+RunStatus = Literal['cancelled', 'completed', 'failed', 'paused', 'pending', 'running']
+RunTrigger = Literal['api', 'chain', 'dispatch', 'event', 'playbook', 'retry', 'schedule']
 RunVerdict = Literal[
-    "allow",
-    "chain",
-    "deduplicate",
-    "deny",
-    "group",
-    "modify",
-    "require_approval",
-    "reroute",
-    "schedule",
-    "state_machine",
-    "suppress",
-    "throttle",
+    'allow',
+    'chain',
+    'deduplicate',
+    'deny',
+    'group',
+    'modify',
+    'require_approval',
+    'reroute',
+    'schedule',
+    'state_machine',
+    'suppress',
+    'throttle',
 ]
-SiblingSide = Literal["left", "right"]
-SilenceAfter = Literal["drop", "release", "summarise"]
-SilenceStatus = Literal["active", "ended", "pending"]
-StepDoingWaitingFor = Literal["approval", "delay", "gate", "retry"]
-VoteDecision = Literal["approve", "reject"]
-VoteVia = Literal["api", "link"]
+SiblingSide = Literal['left', 'right']
+SilenceAfter = Literal['drop', 'release', 'summarise']
+SilenceStatus = Literal['active', 'ended', 'pending']
+StepDoingWaitingFor = Literal['approval', 'delay', 'gate', 'retry']
+VoteDecision = Literal['approve', 'reject']
+VoteVia = Literal['api', 'link']
 AcceptedRunStatus = RunStatus
 AcceptedVerdict = RunVerdict
 ActionExecutor1Type = ActionExecutor

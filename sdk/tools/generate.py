@@ -8,6 +8,7 @@ API: what the document says is what is written.
 
 from __future__ import annotations
 
+import functools
 import json
 import keyword
 import os
@@ -119,18 +120,17 @@ class Models:
             return name
         for word in ("anyOf", "oneOf"):
             if word in schema:
-                return self._union(
-                    [self.type_of(one, owner, f"{member}{n or ''}") for n, one in enumerate(schema[word])]
-                )
-        kinds = schema.get("type", [])
+                some = enumerate(schema[word])
+                return self._union([self.type_of(one, owner, f"{member}{number or ''}") for number, one in some])
+        kinds, words = schema.get("type", []), schema.get("enum", [])
         kinds = kinds if isinstance(kinds, list) else [kinds]
-        if kinds == ["null"]:
-            return "None"
-        found = [self._plain(kind, schema, owner, member) for kind in kinds if kind != "null"]
-        if isinstance(schema.get("enum"), list) and all(isinstance(one, (str, type(None))) for one in schema["enum"]):
-            found = [self._enum([one for one in schema["enum"] if one is not None], owner, member)]
-        absent = ["None"] if "null" in kinds or schema.get("nullable") or None in schema.get("enum", []) else []
-        return self._union([*(found or ["Any"]), *absent])
+        found = ["None"] if "null" in kinds or None in words else []
+        key = tuple(sorted(one for one in words if isinstance(one, str)))
+        if key:
+            self._enums.setdefault(key, []).append(owner + member)
+            return self._union([f"«{'|'.join(key)}»", *found])
+        found += [self._plain(kind, schema, owner, member) for kind in kinds if kind != "null"]
+        return self._union(found) if found else "Any"
 
     def _plain(self, kind: str, schema: Json, owner: str, member: str) -> str:
         if kind == "string" and schema.get("format") == "date-time":
@@ -148,20 +148,12 @@ class Models:
 
     @staticmethod
     def _union(kinds: list[str]) -> str:
-        kinds = list(dict.fromkeys(kinds))
-        kinds = list(dict.fromkeys(one[9:-1] if one.startswith("Optional[") else one for one in kinds)) + (
-            ["None"] if any(one.startswith("Optional[") for one in kinds) else []
-        )
-        some = [one for one in dict.fromkeys(kinds) if one != "None"]
+        flat = [part for one in kinds for part in ([one[9:-1], "None"] if one.startswith("Optional[") else [one])]
+        some = [one for one in dict.fromkeys(flat) if one != "None"]
         if "Any" in some or len(some) > _MEANINGFUL:
             return "Any"
         inner = some[0] if len(some) == 1 else f"Union[{', '.join(some)}]"
-        return f"Optional[{inner}]" if "None" in kinds else inner
-
-    def _enum(self, words: list[str], owner: str, member: str) -> str:
-        key = tuple(sorted(words))
-        self._enums.setdefault(key, []).append(owner + member)
-        return f"«{'|'.join(key)}»"
+        return f"Optional[{inner}]" if some and "None" in flat else inner if some else "None"
 
     def _class(self, name: str, schema: Json, base: str = "Model") -> None:
         if name in self.classes:
@@ -171,13 +163,10 @@ class Models:
         required, told = schema.get("required", []), "required" in schema
         for member, one in schema["properties"].items():
             kind = self.type_of(one, name, "".join(part.title() for part in re.split(r"[_-]", member)))
-            if kind == "str" and (member.endswith("_at") or member in ("timestamp", "deadline")):
-                kind = "datetime"  # a document that does not say so
-            elif kind == "Optional[str]" and member.endswith("_at"):
-                kind = "Optional[datetime]"
-            if told and member not in required:
-                kind = self._union([kind, "None"])
-            lines.append(f"    {member}_: {kind}" if keyword.iskeyword(member) else f"    {member}: {kind}")
+            if kind in ("str", "Optional[str]") and member.endswith(("_at", "timestamp", "deadline")):
+                kind = kind.replace("str", "datetime")  # a document that does not say so
+            kind = self._union([kind, "None"]) if told and member not in required else kind
+            lines.append(f"    {member}{'_' if keyword.iskeyword(member) else ''}: {kind}")
             text = resolve(self._doc, one).get("description") or one.get("description")
             lines.extend(_doc(text, 4) if text else [])
         lines[:0] = [f"class {name}({base}):", *_doc(words or _words(name), 4), ""]
@@ -185,7 +174,8 @@ class Models:
 
     def render(self) -> str:
         """The module."""
-        names = self._named_enums()
+        # of several members with the same words the shortest name stands for all
+        names = {words: min(set(names), key=lambda one: (len(one), one)) for words, names in self._enums.items()}
         body = "\n\n\n".join("\n".join(self.classes[name]) for name in self._order)
         body = re.sub(r"«(.+?)»", lambda found: names[tuple(found[1].split("|"))], body)
         aliases = "\n".join(_literal(name, words) for words, name in sorted(names.items(), key=lambda one: one[1]))
@@ -193,18 +183,8 @@ class Models:
         aliases += "\n" + "\n".join(f"{other} = {name}" for other, name in sorted(again.items()))
         imports = "from __future__ import annotations\n\nfrom datetime import datetime\n"
         imports += "from typing import Any, Dict, List, Literal, Optional, Union\n\nfrom tocsin._model import Model\n\n"
-        return (
-            _MADE.format(title="The objects of answers, with their members.")
-            + imports
-            + aliases
-            + "\n\n\n"
-            + body
-            + "\n"
-        )
-
-    def _named_enums(self) -> dict[tuple[str, ...], str]:
-        """The words of each enumeration, by its name; of several members with the same words by the shortest."""
-        return {words: min(set(names), key=lambda one: (len(one), one)) for words, names in self._enums.items()}
+        head = _MADE.format(title="The objects of answers, with their members.")
+        return f"{head}{imports}{aliases}\n\n\n{body}\n"
 
 
 def _words(name: str) -> str:
@@ -221,16 +201,9 @@ def _doc(text: str, indent: int) -> list[str]:
 
 
 def _literal(name: str, words: tuple[str, ...]) -> str:
-    line = f"{name} = Literal[{', '.join(map(_quoted, words))}]"
-    return (
-        line
-        if len(line) <= _WIDTH + 4
-        else f"{name} = Literal[\n" + "".join(f"    {_quoted(w)},\n" for w in words) + "]"
-    )
-
-
-def _quoted(text: object) -> str:
-    return json.dumps(text) if isinstance(text, str) else repr(text)
+    line = f"{name} = Literal[{', '.join(map(repr, words))}]"
+    several = "".join(f"    {word!r},\n" for word in words)
+    return line if len(line) <= _WIDTH + 4 else f"{name} = Literal[\n{several}]"
 
 
 def table(doc: Json, models: Models) -> str:
@@ -238,9 +211,7 @@ def table(doc: Json, models: Models) -> str:
     lines = ["from __future__ import annotations", "", "from typing import Dict", ""]
     lines += ["from tocsin._operation import Operation", "", "OPERATIONS: Dict[str, Operation] = {"]
     for path, method, op in operations(doc):
-        named = {
-            place: [one["name"] for one in op["parameters"] if one["in"] == place] for place in ("query", "header")
-        }
+        named = functools.partial(_named, op["parameters"])
         within, answer, items = models.answers[op["operationId"]]
         creates = method == "post" and not {"201", "202"}.isdisjoint(op["responses"])
         body = resolve(doc, op.get("requestBody", {})).get("content", {})
@@ -248,23 +219,21 @@ def table(doc: Json, models: Models) -> str:
         values = {
             "method": method.upper(),
             "path": path,
-            "query": tuple(named["query"]),
-            "headers": tuple(named["header"]),
+            "query": named("query"),
+            "headers": named("header"),
             "body": tuple(one for one, kind in members.items() if not kind.get("readOnly")),
             "within": within,
             "answer": answer,
             "items": items,
             "creates": creates,
         }
-        given = [f"{name}={_value(value)}" for name, value in values.items() if value or name in ("method", "path")]
-        lines += [f"    {_quoted(op['operationId'])}: Operation(", *(f"        {one}," for one in given), "    ),"]
+        given = [f"{name}={value!r}" for name, value in values.items() if value or name in ("method", "path")]
+        lines += [f"    {op['operationId']!r}: Operation(", *(f"        {one}," for one in given), "    ),"]
     return _MADE.format(title="The operations of the API.") + "\n".join([*lines, "}", ""])
 
 
-def _value(value: object) -> str:
-    if isinstance(value, tuple):
-        return "(" + ", ".join(map(_quoted, value)) + ("," if len(value) == 1 else "") + ")"
-    return _quoted(value)
+def _named(parameters: list[Json], place: str) -> tuple[str, ...]:
+    return tuple(one["name"] for one in parameters if one["in"] == place)
 
 
 def codes(doc: Json) -> dict[str, set[int]]:
@@ -300,19 +269,17 @@ def errors(doc: Json) -> str:
         name = "".join(part.title() for part in code.split("_"))
         bases = list(dict.fromkeys(_errors.of_status(status).__name__ for status in sorted(known)))
         if name not in statuses and name not in _errors.__all__:
-            words = f"The code ``{code}``."
             used.update(bases)
-            made.append(f'class {name}({", ".join(bases)}):\n    """{words}"""')
+            made.append(f'class {name}({", ".join(bases)}):\n    """The code ``{code}``."""')
         used.update({name} & statuses.keys())
-        by_code.append(f"    {_quoted(code)}: {name},")
+        by_code.append(f"    {code!r}: {name},")
     head = "from __future__ import annotations\n\nfrom typing import Dict, Type\n\n"
     head += "from tocsin._errors import *  # noqa: F403 - all of it\nfrom tocsin._errors import "
     head += ", ".join(sorted({"ApiError", *used})) + "\n"
     known_codes = "#: code → its class; a code that is not here has the class of its status\n"
     known_codes += "BY_CODE: Dict[str, Type[ApiError]] = {\n" + "\n".join(by_code) + "\n}\n"
-    return _MADE.format(title="The errors: a class for each status and each code.") + "\n\n\n".join(
-        [head, *made, known_codes]
-    )
+    title = _MADE.format(title="The errors: a class for each status and each code.")
+    return title + "\n\n\n".join([head, *made, known_codes])
 
 
 def written(doc: Json) -> dict[str, str]:

@@ -56,7 +56,7 @@ class AsyncEvents(AsyncResource):
         query: Dict[str, Any] = {"namespace": namespace, "tenant": tenant, "before": before}
         return await self._one("getEvent", models.EventHistory, {"fingerprint": fingerprint}, query)
 
-    @operation("transitionEvent")
+    @operation("transitionEvent", own=("to",))
     async def transition(
         self, fingerprint: str, to_state: str, *, namespace: Optional[str] = None, tenant: Optional[str] = None
     ) -> models.EventTransitioned:

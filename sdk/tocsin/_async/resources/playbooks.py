@@ -125,7 +125,7 @@ class AsyncPlaybooks(AsyncDefinitions[models.Playbook]):
         path: Dict[str, Any] = {"playbook_id": playbook_id}
         return await self._one("comparePlaybookVersions", models.VersionDifference, path, {"from": old, "to": new})
 
-    @operation("runPlaybook")
+    @operation("runPlaybook", target="target_asset_id")
     async def run(
         self,
         playbook_id: str,

@@ -24,7 +24,7 @@ class AsyncRules(AsyncResource):
         """Load the configuration folder; what has faults changes nothing."""
         return await self._one("reloadRules", models.Loading)
 
-    @operation("enableRule")
+    @operation("enableRule", own=("enabled",))
     async def enable(self, rule_name: str) -> models.Switched:
         """Switch a rule on."""
         return await self._one("enableRule", models.Switched, {"rule_name": rule_name}, body={"enabled": True})

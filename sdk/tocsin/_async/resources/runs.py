@@ -66,7 +66,7 @@ class AsyncRuns(AsyncResource):
         """Let it go on."""
         return await self._one("resumeRun", models.Run, {"run_id": run_id})
 
-    @operation("retryRun")
+    @operation("retryRun", begin="from")
     async def retry(
         self,
         run_id: str,

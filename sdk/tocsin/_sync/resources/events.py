@@ -57,7 +57,7 @@ class Events(Resource):
         query: Dict[str, Any] = {"namespace": namespace, "tenant": tenant, "before": before}
         return self._one("getEvent", models.EventHistory, {"fingerprint": fingerprint}, query)
 
-    @operation("transitionEvent")
+    @operation("transitionEvent", own=("to",))
     def transition(
         self, fingerprint: str, to_state: str, *, namespace: Optional[str] = None, tenant: Optional[str] = None
     ) -> models.EventTransitioned:

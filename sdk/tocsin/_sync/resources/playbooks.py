@@ -126,7 +126,7 @@ class Playbooks(Definitions[models.Playbook]):
         path: Dict[str, Any] = {"playbook_id": playbook_id}
         return self._one("comparePlaybookVersions", models.VersionDifference, path, {"from": old, "to": new})
 
-    @operation("runPlaybook")
+    @operation("runPlaybook", target="target_asset_id")
     def run(
         self,
         playbook_id: str,

@@ -25,7 +25,7 @@ class Rules(Resource):
         """Load the configuration folder; what has faults changes nothing."""
         return self._one("reloadRules", models.Loading)
 
-    @operation("enableRule")
+    @operation("enableRule", own=("enabled",))
     def enable(self, rule_name: str) -> models.Switched:
         """Switch a rule on."""
         return self._one("enableRule", models.Switched, {"rule_name": rule_name}, body={"enabled": True})

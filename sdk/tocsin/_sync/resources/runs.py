@@ -67,7 +67,7 @@ class Runs(Resource):
         """Let it go on."""
         return self._one("resumeRun", models.Run, {"run_id": run_id})
 
-    @operation("retryRun")
+    @operation("retryRun", begin="from")
     def retry(
         self,
         run_id: str,
