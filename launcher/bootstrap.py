@@ -27,7 +27,7 @@ STAMP = VENV / ".installed"
 LOCK = ROOT / "constraints.txt"
 #: what says which packages are needed, of the server and of the SDK
 LISTS = ("setup.cfg", "pyproject.toml", "sdk/pyproject.toml")
-#: the SDK with its command line, which is installed beside the server
+#: the SDK with its command line, which is installed with the server
 SDK = "./sdk[cli]"
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 OLDEST = (3, 11)
@@ -68,7 +68,7 @@ COMMANDS = {
         ("lint", "test"),
         [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy", "."], ["lint-imports"]],
     ),
-    "lock": ((), [["uv", "pip", "compile", *RENEWING, "--output-file", LOCK.name, *LISTS[::2]]]),
+    "lock": ((), [["uv", "pip", "compile", *RENEWING, "--output-file", LOCK.name, "setup.cfg", "sdk/pyproject.toml"]]),
     "audit": (("release",), [["pip-audit", "--require-hashes", "--disable-pip", "--requirement", LOCK.name]]),
     "sbom": (
         ("release",),

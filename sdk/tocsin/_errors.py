@@ -147,7 +147,7 @@ class Gone(ApiError):
 
 
 class PreconditionFailed(ApiError):
-    """412: somebody else has changed it since it was read."""
+    """412: another caller has changed it since it was read."""
 
 
 class TooLarge(ApiError):

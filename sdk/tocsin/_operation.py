@@ -45,8 +45,8 @@ class Carried(NamedTuple):
 def operation(name: str, *, own: Tuple[str, ...] = (), **keywords: str) -> Callable[[Method], Method]:
     """Mark the method for an operation.
 
-    ``keywords`` are its own words for parameters (``old="from"``), ``own`` the parameters that nobody has to give,
-    because the method does what they are for.
+    ``keywords`` are its own words for parameters (``old="from"``), ``own`` the parameters that the method
+    sets by itself.
     """
 
     def mark(method: Method) -> Method:

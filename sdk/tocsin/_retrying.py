@@ -5,8 +5,8 @@ In order of time: a call that fails is looked at (``lost`` where there is no ans
 between nothing and their bound (full jitter), so that clients cut off together do not come back together;
 ``Retry-After`` of the server wins over them, up to a minute.
 
-A connection that is refused reaches nobody. From a server that has answered before it means a restart, so it is tried
-again for half a minute, and these tries do not count.
+A connection that is refused reaches no server. Where one has answered before it means a restart, so it is tried again
+for half a minute, and these tries do not count.
 """
 
 from __future__ import annotations

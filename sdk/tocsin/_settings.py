@@ -25,7 +25,7 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Key:
-    """An API key that shows itself to nobody by accident."""
+    """An API key that is not shown by accident."""
 
     __slots__ = ("_value",)
 

@@ -155,7 +155,7 @@ VersionType = ActionType
 
 
 class DecidedApproval(Model):
-    """Decided approval."""
+    """As the server answers it."""
 
     id: str
     """The approval."""
@@ -166,7 +166,7 @@ class DecidedApproval(Model):
 
 
 class LogLine(Model):
-    """Log line."""
+    """As the server answers it."""
 
     timestamp: datetime
     """ISO 8601, UTC."""
@@ -177,7 +177,7 @@ class LogLine(Model):
 
 
 class RetryState(Model):
-    """Retry state."""
+    """As the server answers it."""
 
     failures: int
     """Attempts that failed."""
@@ -188,7 +188,7 @@ class RetryState(Model):
 
 
 class SandboxReport(Model):
-    """Sandbox report."""
+    """As the server answers it."""
 
     intercepted_calls: List[Dict[str, Any]]
     """Outside calls that were recorded."""
@@ -199,7 +199,7 @@ class SandboxReport(Model):
 
 
 class Execution(Model):
-    """Execution."""
+    """As the server answers it."""
 
     verdict: RunVerdict
     """What the rules decide."""
@@ -272,7 +272,7 @@ class Execution(Model):
 
 
 class StepDoing(Model):
-    """Step doing."""
+    """As the server answers it."""
 
     verdict: RunVerdict
     """What the rules decide."""
@@ -347,7 +347,7 @@ class StepDoing(Model):
 
 
 class RecurringExecution(Model):
-    """Recurring execution."""
+    """As the server answers it."""
 
     execution_time: str
     """Its time."""
@@ -362,7 +362,7 @@ class RecurringExecution(Model):
 
 
 class RecurringBackfilled(Model):
-    """Recurring backfilled."""
+    """As the server answers it."""
 
     accepted: int
     """How many of the times were accepted now."""
@@ -375,7 +375,7 @@ class RecurringBackfilled(Model):
 
 
 class RunStep(Model):
-    """Run step."""
+    """As the server answers it."""
 
     index: int
     """Its place in the playbook, from 0, inner steps counted."""
@@ -410,7 +410,7 @@ class RunStep(Model):
 
 
 class Run(Model):
-    """Run."""
+    """As the server answers it."""
 
     verdict: RunVerdict
     """What the rules decide."""
@@ -487,7 +487,7 @@ class Run(Model):
 
 
 class Parameter(Model):
-    """Parameter."""
+    """As the server answers it."""
 
     name: str
     """1 to 64 letters, digits and underscores, not beginning with a digit."""
@@ -508,7 +508,7 @@ class Parameter(Model):
 
 
 class Retry(Model):
-    """Retry."""
+    """As the server answers it."""
 
     max_attempts: int
     """Attempts in all, 1 to 10."""
@@ -519,13 +519,13 @@ class Retry(Model):
 
 
 class ActionExecutor1(Model):
-    """Action executor1."""
+    """As the server answers it."""
 
     type: ActionExecutor
 
 
 class Action(Model):
-    """Action."""
+    """As the server answers it."""
 
     id: Optional[str]
     """Given by the author, else made from the name; it never changes."""
@@ -568,7 +568,7 @@ class Action(Model):
 
 
 class Fault(Model):
-    """Fault."""
+    """As the server answers it."""
 
     pointer: str
     """JSON pointer into the request body; '' is the whole body."""
@@ -577,14 +577,14 @@ class Fault(Model):
 
 
 class WrittenAction(Action):
-    """Written action."""
+    """As the server answers it."""
 
     warnings: List[Fault]
     """What is allowed but doubtful, each with its place."""
 
 
 class CalendarTimeInterval(Model):
-    """Calendar time interval."""
+    """As the server answers it."""
 
     times: List[Any]
     weekdays: List[Any]
@@ -595,7 +595,7 @@ class CalendarTimeInterval(Model):
 
 
 class Calendar(Model):
-    """Calendar."""
+    """As the server answers it."""
 
     name: str
     """What rules and schedules call it."""
@@ -614,14 +614,14 @@ class Calendar(Model):
 
 
 class PasswordChanged(Model):
-    """Password changed."""
+    """As the server answers it."""
 
     status: str
     """Always password_changed."""
 
 
 class PlaybookTrigger1(Model):
-    """Playbook trigger1."""
+    """As the server answers it."""
 
     event: str
     """manual, schedule, or the name of an event; finding.* is every event of findings."""
@@ -634,7 +634,7 @@ class PlaybookTrigger1(Model):
 
 
 class StartError(Model):
-    """Start error."""
+    """As the server answers it."""
 
     at: str
     """When it was to start: ISO 8601, UTC."""
@@ -645,7 +645,7 @@ class StartError(Model):
 
 
 class Step(Model):
-    """Step."""
+    """As the server answers it."""
 
     id: str
     """Unique in the whole playbook."""
@@ -682,7 +682,7 @@ class Step(Model):
 
 
 class Playbook(Model):
-    """Playbook."""
+    """As the server answers it."""
 
     id: Optional[str]
     """Given by the author, else made from the name; it never changes."""
@@ -744,7 +744,7 @@ class RecurringTarget(Model):
 
 
 class Recurring(Model):
-    """Recurring."""
+    """As the server answers it."""
 
     id: str
     """Its id."""
@@ -829,7 +829,7 @@ class Recurring(Model):
 
 
 class Silence(Model):
-    """Silence."""
+    """As the server answers it."""
 
     id: str
     """Its id."""
@@ -880,7 +880,7 @@ class Silence(Model):
 
 
 class Grant(Model):
-    """Grant."""
+    """As the server answers it."""
 
     tenants: List[str]
     """The tenants: '*', names, or parents (acme covers acme.eu, not acme-corp)."""
@@ -893,7 +893,7 @@ class Grant(Model):
 
 
 class Account(Model):
-    """Account."""
+    """As the server answers it."""
 
     username: str
     """The name to sign in with."""
@@ -910,7 +910,7 @@ class Account(Model):
 
 
 class ComparedRun(Model):
-    """Compared run."""
+    """As the server answers it."""
 
     execution_id: str
     """The run's id."""
@@ -925,7 +925,7 @@ class ComparedRun(Model):
 
 
 class StepDifference(Model):
-    """Step difference."""
+    """As the server answers it."""
 
     pointer: str
     """Where it is: the status, a parameter, the way taken."""
@@ -936,7 +936,7 @@ class StepDifference(Model):
 
 
 class ComparedStep(Model):
-    """Compared step."""
+    """As the server answers it."""
 
     step_id: str
     """The step."""
@@ -951,7 +951,7 @@ class ComparedStep(Model):
 
 
 class Comparison(Model):
-    """Comparison."""
+    """As the server answers it."""
 
     same: bool
     """Whether every step did the same."""
@@ -964,7 +964,7 @@ class Comparison(Model):
 
 
 class Change(Model):
-    """Change."""
+    """As the server answers it."""
 
     pointer: str
     """Where, as a JSON pointer into the newer one; the older one if removed."""
@@ -977,7 +977,7 @@ class Change(Model):
 
 
 class VersionDifference(Model):
-    """Version difference."""
+    """As the server answers it."""
 
     from_: str
     """The version that is compared."""
@@ -988,7 +988,7 @@ class VersionDifference(Model):
 
 
 class Similarity(Model):
-    """Similarity."""
+    """As the server answers it."""
 
     similarity: float
     """The cosine of their embeddings, from -1 to 1; four decimals."""
@@ -997,7 +997,7 @@ class Similarity(Model):
 
 
 class FreshKey(Model):
-    """Fresh key."""
+    """As the server answers it."""
 
     id: str
     """Its id, also the second part of the key."""
@@ -1022,7 +1022,7 @@ class FreshKey(Model):
 
 
 class RecurringCreated(Model):
-    """Recurring created."""
+    """As the server answers it."""
 
     recurring_id: str
     """The same."""
@@ -1051,7 +1051,7 @@ class RecurringCreated(Model):
 
 
 class ProviderResponse(Model):
-    """Provider response."""
+    """As the server answers it."""
 
     status: str
     """How it ended, such as success."""
@@ -1060,7 +1060,7 @@ class ProviderResponse(Model):
 
 
 class DispatchError(Model):
-    """Dispatch error."""
+    """As the server answers it."""
 
     code: str
     """The failure, for programs."""
@@ -1073,7 +1073,7 @@ class DispatchError(Model):
 
 
 class Outcome(Model):
-    """Outcome."""
+    """As the server answers it."""
 
     outcome: OutcomeOutcome
     """What became of it."""
@@ -1156,7 +1156,7 @@ class Outcome(Model):
 
 
 class Switched(Model):
-    """Switched."""
+    """As the server answers it."""
 
     name: str
     """The rule."""
@@ -1167,7 +1167,7 @@ class Switched(Model):
 
 
 class Trace(Model):
-    """Trace."""
+    """As the server answers it."""
 
     verdict: str
     """What would become of it."""
@@ -1200,7 +1200,7 @@ class Trace(Model):
 
 
 class Why(Model):
-    """Why."""
+    """As the server answers it."""
 
     action_id: str
     """The id that was asked about."""
@@ -1223,7 +1223,7 @@ class Why(Model):
 
 
 class Flushed(Model):
-    """Flushed."""
+    """As the server answers it."""
 
     group_id: str
     """Its id."""
@@ -1240,7 +1240,7 @@ class Flushed(Model):
 
 
 class Vote(Model):
-    """Vote."""
+    """As the server answers it."""
 
     voter: str
     """Whose vote it is: a key, a user, an approver by name, the recipient of a link."""
@@ -1255,7 +1255,7 @@ class Vote(Model):
 
 
 class Approval(Model):
-    """Approval."""
+    """As the server answers it."""
 
     id: str
     """Its id."""
@@ -1314,7 +1314,7 @@ class Approval(Model):
 
 
 class CoveredCombination(Model):
-    """Covered combination."""
+    """As the server answers it."""
 
     namespace: str
     """The namespace."""
@@ -1333,7 +1333,7 @@ class CoveredCombination(Model):
 
 
 class UndecidedRecords(Model):
-    """Undecided records."""
+    """As the server answers it."""
 
     code: str
     """Why, for programs."""
@@ -1346,7 +1346,7 @@ class UndecidedRecords(Model):
 
 
 class Coverage(Model):
-    """Coverage."""
+    """As the server answers it."""
 
     since: str
     """The period begins."""
@@ -1373,7 +1373,7 @@ class Coverage(Model):
 
 
 class EventMove(Model):
-    """Event move."""
+    """As the server answers it."""
 
     number: int
     """Its place in the history, from 1."""
@@ -1398,7 +1398,7 @@ class EventMove(Model):
 
 
 class EventHistory(Model):
-    """Event history."""
+    """As the server answers it."""
 
     fingerprint: str
     """What it is known by, within its tenant and namespace."""
@@ -1441,7 +1441,7 @@ class EventHistory(Model):
 
 
 class Group(Model):
-    """Group."""
+    """As the server answers it."""
 
     group_id: str
     """Its id."""
@@ -1482,7 +1482,7 @@ class Group(Model):
 
 
 class Member(Model):
-    """Member."""
+    """As the server answers it."""
 
     id: str
     """Its action id, under which its record is found."""
@@ -1505,7 +1505,7 @@ class Member(Model):
 
 
 class GroupWithMembers(Model):
-    """Group with members."""
+    """As the server answers it."""
 
     group: Group
     labels: Dict[str, Any]
@@ -1517,7 +1517,7 @@ class GroupWithMembers(Model):
 
 
 class WorkerHealth(Model):
-    """Worker health."""
+    """As the server answers it."""
 
     name: str
     """Its name."""
@@ -1534,7 +1534,7 @@ class WorkerHealth(Model):
 
 
 class TrailHealth(Model):
-    """Trail health."""
+    """As the server answers it."""
 
     valid: Optional[bool]
     """Whether the last daily check found it as sealed; null before one."""
@@ -1553,7 +1553,7 @@ class TrailHealth(Model):
 
 
 class HealthMetrics(Model):
-    """Health metrics."""
+    """As the server answers it."""
 
     grouped: int
     """Dispatches that were added to a group."""
@@ -1594,7 +1594,7 @@ class HealthMetrics(Model):
 
 
 class SecretKeyHealth(Model):
-    """Secret key health."""
+    """As the server answers it."""
 
     status: str
     """ok, or unreadable: TOCSIN_SECRET_KEY is not the one."""
@@ -1607,7 +1607,7 @@ class SecretKeyHealth(Model):
 
 
 class FileFaultHealth(Model):
-    """File fault health."""
+    """As the server answers it."""
 
     file: str
     """Its path."""
@@ -1618,7 +1618,7 @@ class FileFaultHealth(Model):
 
 
 class FunctionFilesHealth(Model):
-    """Function files health."""
+    """As the server answers it."""
 
     folders: List[str]
     """TOCSIN_ACTIONS_DIR."""
@@ -1627,7 +1627,7 @@ class FunctionFilesHealth(Model):
 
 
 class ConfigurationHealth(Model):
-    """Configuration health."""
+    """As the server answers it."""
 
     folder: str
     """TOCSIN_CONFIG_DIR."""
@@ -1642,7 +1642,7 @@ class ConfigurationHealth(Model):
 
 
 class Health(Model):
-    """Health."""
+    """As the server answers it."""
 
     status: str
     """ok, or degraded: something needs attention."""
@@ -1667,7 +1667,7 @@ class Health(Model):
 
 
 class Key(Model):
-    """Key."""
+    """As the server answers it."""
 
     id: str
     """Its id, also the second part of the key."""
@@ -1690,7 +1690,7 @@ class Key(Model):
 
 
 class Metrics(Model):
-    """Metrics."""
+    """As the server answers it."""
 
     dispatched: int
     """Dispatches, whatever became of them."""
@@ -1727,7 +1727,7 @@ class Metrics(Model):
 
 
 class Sibling(Model):
-    """Sibling."""
+    """As the server answers it."""
 
     side: SiblingSide
     """Where it stands."""
@@ -1736,7 +1736,7 @@ class Sibling(Model):
 
 
 class Proof(Model):
-    """Proof."""
+    """As the server answers it."""
 
     record_id: str
     """The id of the record."""
@@ -1757,7 +1757,7 @@ class Proof(Model):
 
 
 class ProviderHealth(Model):
-    """Provider health."""
+    """As the server answers it."""
 
     provider: str
     """The provider."""
@@ -1774,7 +1774,7 @@ class ProviderHealth(Model):
 
 
 class Healths(Model):
-    """Healths."""
+    """As the server answers it."""
 
     providers: List[ProviderHealth]
     """By name."""
@@ -1783,7 +1783,7 @@ class Healths(Model):
 
 
 class Record(Model):
-    """Record."""
+    """As the server answers it."""
 
     id: str
     """The id of the record."""
@@ -1834,7 +1834,7 @@ class Record(Model):
 
 
 class RecordOrAll(Model):
-    """Record or all."""
+    """As the server answers it."""
 
     id: str
     """The id of the record."""
@@ -1887,7 +1887,7 @@ class RecordOrAll(Model):
 
 
 class Bar(Model):
-    """Bar."""
+    """As the server answers it."""
 
     step_id: str
     """Its id in the playbook."""
@@ -1920,7 +1920,7 @@ class Bar(Model):
 
 
 class Timeline(Model):
-    """Timeline."""
+    """As the server answers it."""
 
     started_at: Optional[datetime]
     """When the run began."""
@@ -1931,7 +1931,7 @@ class Timeline(Model):
 
 
 class Warned(Model):
-    """Warned."""
+    """As the server answers it."""
 
     code: str
     """A stable word."""
@@ -1942,7 +1942,7 @@ class Warned(Model):
 
 
 class Unsupported(Model):
-    """Unsupported."""
+    """As the server answers it."""
 
     step_id: str
     """Its id in the document."""
@@ -1951,7 +1951,7 @@ class Unsupported(Model):
 
 
 class PlaybookDefinitionTrigger1(Model):
-    """Playbook definition trigger1."""
+    """As the server answers it."""
 
     event: str
     """manual, schedule, or the name of an event; finding.* is every event of findings."""
@@ -1964,7 +1964,7 @@ class PlaybookDefinitionTrigger1(Model):
 
 
 class PlaybookDefinition(Model):
-    """Playbook definition."""
+    """As the server answers it."""
 
     id: Optional[str]
     """Given by the author, else made from the name; it never changes."""
@@ -2013,7 +2013,7 @@ class PlaybookDefinition(Model):
 
 
 class Imported(Model):
-    """Imported."""
+    """As the server answers it."""
 
     id: str
     """The playbook's id."""
@@ -2040,7 +2040,7 @@ class Imported(Model):
 
 
 class Stopped(Model):
-    """Stopped."""
+    """As the server answers it."""
 
     tenant: str
     """The tenant; * means all."""
@@ -2055,7 +2055,7 @@ class Stopped(Model):
 
 
 class ExecutionItem(Model):
-    """Execution item."""
+    """As the server answers it."""
 
     verdict: RunVerdict
     """What the rules decide."""
@@ -2114,13 +2114,13 @@ class ExecutionItem(Model):
 
 
 class VersionExecutor1(Model):
-    """Version executor1."""
+    """As the server answers it."""
 
     type: ActionExecutor
 
 
 class Version(Model):
-    """Version."""
+    """As the server answers it."""
 
     id: Optional[str]
     """Given by the author, else made from the name; it never changes."""
@@ -2165,7 +2165,7 @@ class Version(Model):
 
 
 class Breaker(Model):
-    """Breaker."""
+    """As the server answers it."""
 
     provider: str
     """Its provider."""
@@ -2182,7 +2182,7 @@ class Breaker(Model):
 
 
 class EventState(Model):
-    """Event state."""
+    """As the server answers it."""
 
     fingerprint: str
     """What it is known by, within its tenant and namespace."""
@@ -2221,7 +2221,7 @@ class EventState(Model):
 
 
 class RecurringFiring(Model):
-    """Recurring firing."""
+    """As the server answers it."""
 
     execution_time: str
     """Its time."""
@@ -2244,7 +2244,7 @@ class RecurringFiring(Model):
 
 
 class Generation(Model):
-    """Generation."""
+    """As the server answers it."""
 
     generation: int
     """Its number."""
@@ -2261,7 +2261,7 @@ class Generation(Model):
 
 
 class RunItem(Model):
-    """Run item."""
+    """As the server answers it."""
 
     execution_id: str
     """Its id."""
@@ -2306,7 +2306,7 @@ class RunItem(Model):
 
 
 class PlaybookVersionTrigger1(Model):
-    """Playbook version trigger1."""
+    """As the server answers it."""
 
     event: str
     """manual, schedule, or the name of an event; finding.* is every event of findings."""
@@ -2319,7 +2319,7 @@ class PlaybookVersionTrigger1(Model):
 
 
 class PlaybookVersion(Model):
-    """Playbook version."""
+    """As the server answers it."""
 
     id: Optional[str]
     """Given by the author, else made from the name; it never changes."""
@@ -2370,7 +2370,7 @@ class PlaybookVersion(Model):
 
 
 class PlaybookItem(Model):
-    """Playbook item."""
+    """As the server answers it."""
 
     id: str
     """Its id."""
@@ -2395,7 +2395,7 @@ class PlaybookItem(Model):
 
 
 class Provider(Model):
-    """Provider."""
+    """As the server answers it."""
 
     name: str
     """Its name."""
@@ -2418,7 +2418,7 @@ class Provider(Model):
 
 
 class RecurringSummary(Model):
-    """Recurring summary."""
+    """As the server answers it."""
 
     id: str
     """Its id."""
@@ -2467,7 +2467,7 @@ class RecurringSummary(Model):
 
 
 class Rule(Model):
-    """Rule."""
+    """As the server answers it."""
 
     name: str
     """Its name, the only one of that name."""
@@ -2492,7 +2492,7 @@ class Rule(Model):
 
 
 class RunLogLine(Model):
-    """Run log line."""
+    """As the server answers it."""
 
     timestamp: datetime
     """ISO 8601, UTC."""
@@ -2507,7 +2507,7 @@ class RunLogLine(Model):
 
 
 class SealKey(Model):
-    """Seal key."""
+    """As the server answers it."""
 
     key_id: str
     """Its name, which seals have."""
@@ -2520,7 +2520,7 @@ class SealKey(Model):
 
 
 class Token(Model):
-    """Token."""
+    """As the server answers it."""
 
     token: str
     """Send it as 'Authorization: Bearer TOKEN'."""
@@ -2529,14 +2529,14 @@ class Token(Model):
 
 
 class LoggedOut(Model):
-    """Logged out."""
+    """As the server answers it."""
 
     status: str
     """Always logged_out."""
 
 
 class Previewed(Model):
-    """Previewed."""
+    """As the server answers it."""
 
     matched: int
     """How many of those that were looked at."""
@@ -2549,7 +2549,7 @@ class Previewed(Model):
 
 
 class Loading(Model):
-    """Loading."""
+    """As the server answers it."""
 
     loaded: int
     """Rules in force."""
@@ -2564,7 +2564,7 @@ class Loading(Model):
 
 
 class Replayed(Model):
-    """Replayed."""
+    """As the server answers it."""
 
     id: str
     """The id of the record."""
@@ -2581,7 +2581,7 @@ class Replayed(Model):
 
 
 class Skipped(Model):
-    """Skipped."""
+    """As the server answers it."""
 
     id: str
     """The id of the record."""
@@ -2596,7 +2596,7 @@ class Skipped(Model):
 
 
 class Replays(Model):
-    """Replays."""
+    """As the server answers it."""
 
     preview: bool
     """Whether nothing was sent."""
@@ -2613,7 +2613,7 @@ class Replays(Model):
 
 
 class Turned(Model):
-    """Turned."""
+    """As the server answers it."""
 
     provider: str
     """Its provider."""
@@ -2624,7 +2624,7 @@ class Turned(Model):
 
 
 class AcceptedRun(Model):
-    """Accepted run."""
+    """As the server answers it."""
 
     execution_id: str
     """Its id."""
@@ -2651,7 +2651,7 @@ class AcceptedRun(Model):
 
 
 class StartedRun(Model):
-    """Started run."""
+    """As the server answers it."""
 
     playbook_id: str
     """The playbook."""
@@ -2660,7 +2660,7 @@ class StartedRun(Model):
 
 
 class NotStarted(Model):
-    """Not started."""
+    """As the server answers it."""
 
     playbook_id: str
     """The playbook."""
@@ -2675,7 +2675,7 @@ class NotStarted(Model):
 
 
 class NotMatched(Model):
-    """Not matched."""
+    """As the server answers it."""
 
     playbook_id: str
     """The playbook."""
@@ -2690,7 +2690,7 @@ class NotMatched(Model):
 
 
 class EventOutcome(Model):
-    """Event outcome."""
+    """As the server answers it."""
 
     event_id: str
     """The event's id: the one it came with, else a new one."""
@@ -2711,7 +2711,7 @@ class EventOutcome(Model):
 
 
 class ChangedRecord(Model):
-    """Changed record."""
+    """As the server answers it."""
 
     record_id: str
     """The id of the record."""
@@ -2726,7 +2726,7 @@ class ChangedRecord(Model):
 
 
 class SimulatedChange(Model):
-    """Simulated change."""
+    """As the server answers it."""
 
     before: str
     """What was decided: a verdict, or deduplicated, throttled, silenced, muted where it was kept back so."""
@@ -2745,7 +2745,7 @@ class SimulatedChange(Model):
 
 
 class SimulatedRule(Model):
-    """Simulated rule."""
+    """As the server answers it."""
 
     name: str
     """The rule."""
@@ -2758,7 +2758,7 @@ class SimulatedRule(Model):
 
 
 class SimulationAssumption(Model):
-    """Simulation assumption."""
+    """As the server answers it."""
 
     code: str
     """A word for it."""
@@ -2769,7 +2769,7 @@ class SimulationAssumption(Model):
 
 
 class Simulation(Model):
-    """Simulation."""
+    """As the server answers it."""
 
     since: str
     """The period begins."""
@@ -2804,7 +2804,7 @@ class Simulation(Model):
 
 
 class EventTransitioned(Model):
-    """Event transitioned."""
+    """As the server answers it."""
 
     fingerprint: str
     """The event."""
@@ -2817,7 +2817,7 @@ class EventTransitioned(Model):
 
 
 class Accepted(Model):
-    """Accepted."""
+    """As the server answers it."""
 
     verdict: RunVerdict
     """What the rules decide."""
@@ -2856,7 +2856,7 @@ class Accepted(Model):
 
 
 class Finding(Model):
-    """Finding."""
+    """As the server answers it."""
 
     path: str
     """Where, as a JSON path."""
@@ -2867,7 +2867,7 @@ class Finding(Model):
 
 
 class Verdict(Model):
-    """Verdict."""
+    """As the server answers it."""
 
     valid: bool
     """Whether it has no faults."""
@@ -2878,7 +2878,7 @@ class Verdict(Model):
 
 
 class FaultOfTrail(Model):
-    """Fault of trail."""
+    """As the server answers it."""
 
     kind: FaultOfTrailKind
     """What is wrong."""
@@ -2889,7 +2889,7 @@ class FaultOfTrail(Model):
 
 
 class NewestSeal(Model):
-    """Newest seal."""
+    """As the server answers it."""
 
     number: int
     """Its number."""
@@ -2900,7 +2900,7 @@ class NewestSeal(Model):
 
 
 class Verified(Model):
-    """Verified."""
+    """As the server answers it."""
 
     valid: bool
     """Whether all that was checked is as it was sealed."""

@@ -42,7 +42,8 @@ def document() -> Json:
         from api import create_app
 
         answer = create_app().test_client().get("/openapi.json")
-        return json.loads(answer.get_data())
+        found: Json = json.loads(answer.get_data())
+        return found
 
 
 def operations(doc: Json) -> Iterator[tuple[str, str, Json]]:
@@ -71,12 +72,13 @@ def good_answer(doc: Json, op: Json) -> Json:
     for status, answer in sorted(op["responses"].items()):
         content = resolve(doc, answer).get("content", {})
         if status.startswith("2") and _JSON in content:
-            return content[_JSON].get("schema", {})
+            found: Json = content[_JSON].get("schema", {})
+            return found
     return {}
 
 
 class Models:
-    """The classes of all schemas that answers are made of, in the order of their names."""
+    """The classes of all schemas that answers are made of."""
 
     def __init__(self, doc: Json) -> None:
         self._doc = doc
@@ -113,7 +115,7 @@ class Models:
     def type_of(self, schema: Json, owner: str, member: str) -> str:
         """The annotation for a schema that is a member of a class."""
         if "$ref" in schema:
-            name, schema = schema["$ref"].rpartition("/")[2], resolve(self._doc, schema)
+            name, schema = str(schema["$ref"]).rpartition("/")[2], resolve(self._doc, schema)
             if not schema.get("properties"):
                 return self.type_of(schema, name, "")
             self._class(name, schema)
@@ -169,7 +171,7 @@ class Models:
             lines.append(f"    {member}{'_' if keyword.iskeyword(member) else ''}: {kind}")
             text = resolve(self._doc, one).get("description") or one.get("description")
             lines.extend(_doc(text, 4) if text else [])
-        lines[:0] = [f"class {name}({base}):", *_doc(words or _words(name), 4), ""]
+        lines[:0] = [f"class {name}({base}):", *_doc(words or "As the server answers it.", 4), ""]
         self._order.append(name)
 
     def render(self) -> str:
@@ -185,10 +187,6 @@ class Models:
         imports += "from typing import Any, Dict, List, Literal, Optional, Union\n\nfrom tocsin._model import Model\n\n"
         head = _MADE.format(title="The objects of answers, with their members.")
         return f"{head}{imports}{aliases}\n\n\n{body}\n"
-
-
-def _words(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).capitalize() + "."
 
 
 def _doc(text: str, indent: int) -> list[str]:

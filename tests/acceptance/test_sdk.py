@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from tocsin import AsyncClient, Client, ExecutionFailed, StillRunning
+from tocsin.errors import Conflict, NotFound, Unauthorized
 
 from tests.support.playbooks import Kit, approval, delay
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
-from tocsin import AsyncClient, Client, ExecutionFailed, StillRunning
-from tocsin.errors import Conflict, NotFound, Unauthorized
 
 
 @pytest.fixture
@@ -137,7 +137,9 @@ def test_triggers_under_a_restart_make_one_execution_each(stack, client):
     async def all_of_them() -> list[str]:
         async with AsyncClient(stack.url, stack.api.key) as many:
             await many.actions.get(action)
-            handles = await asyncio.gather(*(many.actions.trigger(action, {"message": str(number)}) for number in range(200)))
+            handles = await asyncio.gather(
+                *(many.actions.trigger(action, {"message": str(number)}) for number in range(200))
+            )
             return [handle.id for handle in handles]
 
     with restarting(stack, after=0.1):

@@ -10,13 +10,13 @@ import typing
 from pathlib import Path
 
 import pytest
-
-from tests.house.test_shape import ROOT
-from tests.support.api import _application
 from tocsin import AsyncClient, Client, errors, models
 from tocsin._errors import of_status
 from tocsin._operation import KEYWORDS
 from tocsin._operations import OPERATIONS
+
+from tests.house.test_shape import ROOT
+from tests.support.api import _application
 
 SDK = ROOT / "sdk"
 #: parameters that no method needs, because every method does what they are for
@@ -109,9 +109,11 @@ def test_methods_answer_with_the_model_of_the_document():
             if not isinstance(node, ast.Call) or len(node.args) < 2:
                 continue
             name, kind = node.args[:2]
-            if isinstance(name, ast.Constant) and name.value in OPERATIONS and isinstance(kind, ast.Attribute):
-                if kind.attr != OPERATIONS[name.value].answer:
-                    wrong.append(f"{path.name}: {name.value} is {OPERATIONS[name.value].answer}, not {kind.attr}")
+            if not (isinstance(name, ast.Constant) and name.value in OPERATIONS and isinstance(kind, ast.Attribute)):
+                continue
+            wanted = OPERATIONS[name.value].answer
+            if kind.attr != wanted:
+                wrong.append(f"{path.name}: {name.value} is {wanted}, not {kind.attr}")
     assert not wrong
 
 

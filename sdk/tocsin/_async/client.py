@@ -55,7 +55,7 @@ class AsyncClient:
         verify: what httpx takes as ``verify``: False, or an ``ssl.SSLContext`` that trusts a company's authority
         proxy: the address of a proxy; without it those of the environment are used
         headers: sent with each request
-        insecure: allow ``http`` to other machines, over which anybody on the way reads the key
+        insecure: allow ``http`` to other machines, over which the network on the way reads the key
 
     """
 

@@ -39,7 +39,7 @@ class AsyncDefinitions(AsyncResource, Generic[Written]):
                     raise
             try:
                 return await self._write(self._operations["create"], self._into, given, named=id)
-            except Conflict:  # somebody has created it meanwhile
+            except Conflict:  # another caller has created it meanwhile
                 wanted = wanted or await self._named_so(name)
                 if wanted is None or look == _LOOKS - 1:
                     raise

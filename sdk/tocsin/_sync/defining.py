@@ -40,7 +40,7 @@ class Definitions(Resource, Generic[Written]):
                     raise
             try:
                 return self._write(self._operations["create"], self._into, given, named=id)
-            except Conflict:  # somebody has created it meanwhile
+            except Conflict:  # another caller has created it meanwhile
                 wanted = wanted or self._named_so(name)
                 if wanted is None or look == _LOOKS - 1:
                     raise

@@ -10,7 +10,7 @@ from tocsin._model import Model, decode
 from tocsin._operations import OPERATIONS
 
 Item = TypeVar("Item", bound=Model)
-#: items of a part where nobody says how many
+#: items of a part where the caller gives no number
 _PART = 100
 
 

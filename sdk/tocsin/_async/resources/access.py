@@ -118,7 +118,7 @@ class AsyncUsers(AsyncResource):
 
     @operation("disableUser")
     async def disable(self, username: str) -> models.Account:
-        """Let nobody sign in as this user any longer."""
+        """Keep the user from signing in."""
         return await self._one("disableUser", models.Account, {"username": username})
 
     @operation("enableUser")

@@ -155,7 +155,7 @@ class AsyncAudit(AsyncResource):
 
     @operation("getProof")
     async def proof(self, record_id: str) -> models.Proof:
-        """What somebody else needs to check one record by himself."""
+        """What another party needs to check one record without this server."""
         return await self._one("getProof", models.Proof, {"record_id": record_id})
 
 

@@ -73,7 +73,7 @@ class AsyncDispatch(AsyncResource):
 
     @operation("getDispatch")
     async def get(self, dispatch_id: str, *, wait: Optional[float] = None) -> models.Outcome:
-        """What became of a dispatch; with ``wait`` as soon as that is known, at the latest after so many seconds."""
+        """What became of a dispatch; with ``wait`` as soon as that is known, at the latest after that time."""
         return await self._one("getDispatch", models.Outcome, {"dispatch_id": dispatch_id}, {"wait": wait})
 
 

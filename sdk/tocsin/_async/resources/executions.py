@@ -13,7 +13,7 @@ from tocsin._values import Many, When
 
 
 class AsyncExecutions(AsyncResource):
-    """Single doings: triggered actions, and steps of runs."""
+    """Executions of single actions: triggered ones, and steps of runs."""
 
     @operation("listExecutions")
     def list(
@@ -36,7 +36,7 @@ class AsyncExecutions(AsyncResource):
 
     @operation("getExecution")
     async def get(self, execution_id: str, *, wait: Optional[float] = None) -> models.Execution:
-        """One execution; with ``wait`` as soon as its state is another, at the latest after so many seconds."""
+        """One execution; with ``wait`` as soon as its state is another, at the latest after that time."""
         return await self._one(
             "getExecution",
             models.Execution,

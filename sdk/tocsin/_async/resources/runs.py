@@ -105,7 +105,7 @@ class AsyncRuns(AsyncResource):
 
     @operation("comparePlaybookExecutions")
     async def diff(self, run_id: str, against: str) -> models.Comparison:
-        """How it went otherwise than another run of the same playbook."""
+        """What differs from another run of the same playbook."""
         return await self._one("comparePlaybookExecutions", models.Comparison, {"run_id": run_id}, {"against": against})
 
     @operation("approveStep")

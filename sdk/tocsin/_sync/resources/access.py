@@ -119,7 +119,7 @@ class Users(Resource):
 
     @operation("disableUser")
     def disable(self, username: str) -> models.Account:
-        """Let nobody sign in as this user any longer."""
+        """Keep the user from signing in."""
         return self._one("disableUser", models.Account, {"username": username})
 
     @operation("enableUser")

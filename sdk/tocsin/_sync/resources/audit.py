@@ -156,7 +156,7 @@ class Audit(Resource):
 
     @operation("getProof")
     def proof(self, record_id: str) -> models.Proof:
-        """What somebody else needs to check one record by himself."""
+        """What another party needs to check one record without this server."""
         return self._one("getProof", models.Proof, {"record_id": record_id})
 
 

@@ -14,7 +14,7 @@ from tocsin._values import Many, When
 
 
 class Executions(Resource):
-    """Single doings: triggered actions, and steps of runs."""
+    """Executions of single actions: triggered ones, and steps of runs."""
 
     @operation("listExecutions")
     def list(
@@ -37,7 +37,7 @@ class Executions(Resource):
 
     @operation("getExecution")
     def get(self, execution_id: str, *, wait: Optional[float] = None) -> models.Execution:
-        """One execution; with ``wait`` as soon as its state is another, at the latest after so many seconds."""
+        """One execution; with ``wait`` as soon as its state is another, at the latest after that time."""
         return self._one(
             "getExecution",
             models.Execution,

@@ -106,7 +106,7 @@ class Runs(Resource):
 
     @operation("comparePlaybookExecutions")
     def diff(self, run_id: str, against: str) -> models.Comparison:
-        """How it went otherwise than another run of the same playbook."""
+        """What differs from another run of the same playbook."""
         return self._one("comparePlaybookExecutions", models.Comparison, {"run_id": run_id}, {"against": against})
 
     @operation("approveStep")
