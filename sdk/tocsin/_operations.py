@@ -360,6 +360,12 @@ OPERATIONS: Dict[str, Operation] = {
         within='data',
         answer='Key',
     ),
+    'getMe': Operation(
+        method='GET',
+        path='/api/me',
+        within='data',
+        answer='Me',
+    ),
     'getMetrics': Operation(
         method='GET',
         path='/metrics',
@@ -415,6 +421,12 @@ OPERATIONS: Dict[str, Operation] = {
         query=('cursor', 'limit'),
         within='data',
         answer='Timeline',
+    ),
+    'getServer': Operation(
+        method='GET',
+        path='/api/server',
+        within='data',
+        answer='Server',
     ),
     'getSilence': Operation(
         method='GET',
@@ -680,6 +692,13 @@ OPERATIONS: Dict[str, Operation] = {
         path='/v1/rules/reload',
         answer='Loading',
     ),
+    'renameKey': Operation(
+        method='PATCH',
+        path='/api/keys/{key_id}',
+        body=('name',),
+        within='data',
+        answer='Key',
+    ),
     'replaceAction': Operation(
         method='PUT',
         path='/api/actions/{action_id}',
@@ -746,6 +765,13 @@ OPERATIONS: Dict[str, Operation] = {
         body=('generation',),
         answer='Loading',
     ),
+    'rotateKey': Operation(
+        method='POST',
+        path='/api/keys/{key_id}/rotate',
+        body=('keep_hours', 'expires_at', 'replace'),
+        within='data',
+        answer='FreshKey',
+    ),
     'runPlaybook': Operation(
         method='POST',
         path='/api/playbooks/{playbook_id}/run',
@@ -758,11 +784,19 @@ OPERATIONS: Dict[str, Operation] = {
     'sendEvent': Operation(
         method='POST',
         path='/api/events',
+        query=('dry_run',),
         headers=('Idempotency-Key',),
         body=('event', 'data', 'id'),
         within='data',
         answer='EventOutcome',
         creates=True,
+    ),
+    'simulatePlaybook': Operation(
+        method='POST',
+        path='/api/playbooks/simulate',
+        body=('definition', 'playbook_id', 'parameters', 'event', 'target_asset_id', 'mocks'),
+        within='data',
+        answer='PredictedRun',
     ),
     'simulateRules': Operation(
         method='POST',

@@ -48,6 +48,8 @@ GroupClosedBy = Literal['caller', 'first', 'full', 'resolved', 'time']
 GroupState = Literal['notified', 'pending']
 ImportedConformance = Literal['nonconformant', 'valid', 'warnings']
 ImportedOutcome = Literal['created', 'revised', 'unchanged']
+MeKind = Literal['key', 'user']
+MeRole = Literal['admin', 'operator', 'viewer']
 OutcomeOutcome = Literal[
     'accepted',
     'chain_started',
@@ -68,6 +70,7 @@ OutcomeOutcome = Literal[
 ]
 ParameterType = Literal['array', 'boolean', 'enum', 'integer', 'number', 'object', 'secret', 'string']
 PlaybookOnFailure = Literal['abort', 'continue', 'retry']
+PredictedRunPredictedStatus = Literal['completed', 'failed']
 RecordOrigin = Literal[
     'approval',
     'audit',
@@ -120,6 +123,7 @@ RunVerdict = Literal[
 SiblingSide = Literal['left', 'right']
 SilenceAfter = Literal['drop', 'release', 'summarise']
 SilenceStatus = Literal['active', 'ended', 'pending']
+SimulatedStepStatus = Literal['completed', 'failed', 'skipped']
 StepDoingWaitingFor = Literal['approval', 'delay', 'gate', 'retry']
 VoteDecision = Literal['approve', 'reject']
 VoteVia = Literal['api', 'link']
@@ -1015,6 +1019,8 @@ class FreshKey(Model):
     """ISO 8601, UTC; null: never."""
     last_used: Optional[str]
     """To the minute; null: never."""
+    previous_until: Optional[str]
+    """Until when the secret before the last rotation is valid too; null: there was none."""
     revoked_at: Optional[datetime]
     """ISO 8601, UTC; null: it is not revoked."""
     key: str
@@ -1685,8 +1691,31 @@ class Key(Model):
     """ISO 8601, UTC; null: never."""
     last_used: Optional[str]
     """To the minute; null: never."""
+    previous_until: Optional[str]
+    """Until when the secret before the last rotation is valid too; null: there was none."""
     revoked_at: Optional[datetime]
     """ISO 8601, UTC; null: it is not revoked."""
+
+
+class Me(Model):
+    """As the server answers it."""
+
+    id: str
+    """The actor in the audit trail: the id of the key, or user:NAME."""
+    kind: MeKind
+    """What asks."""
+    name: str
+    """The key's name, or the user's."""
+    workspace_id: str
+    """The workspace it lives in."""
+    role: MeRole
+    """The most it may do."""
+    permissions: List[str]
+    """What it may do: its role, narrowed by its scopes."""
+    grants: List[Grant]
+    """What it covers of the gateway."""
+    expires_at: Optional[datetime]
+    """ISO 8601, UTC: when the key or the session ends; null: never."""
 
 
 class Metrics(Model):
@@ -1928,6 +1957,53 @@ class Timeline(Model):
     """When it ended."""
     steps: List[Bar]
     """Every execution of a step, in order."""
+
+
+class Features(Model):
+    """As the server answers it."""
+
+    stream: bool
+    """Whether streams of events are open."""
+    embeddings: bool
+    """Whether texts are compared by their meaning."""
+    spans: bool
+    """Whether traces go on through it as spans."""
+
+
+class Limits(Model):
+    """As the server answers it."""
+
+    body_bytes: int
+    """The largest body of a request."""
+    batch_bytes: int
+    """The largest body of a batch of dispatches."""
+    batch_items: int
+    """The most dispatches of one batch."""
+    page_items: int
+    """The most items of a part of a list."""
+    wait_seconds: int
+    """The longest ?wait= of an execution."""
+    requests: str
+    """How many requests a key may make, such as 6000/minute."""
+    streams: int
+    """How many streams a tenant may have open."""
+    idempotency_hours: int
+    """How long an Idempotency-Key is remembered."""
+
+
+class Server(Model):
+    """As the server answers it."""
+
+    name: str
+    """Tocsin."""
+    version: str
+    """Its version; clients of the same major version understand it."""
+    time: str
+    """Its clock, ISO 8601, UTC."""
+    features: Features
+    """What is switched on."""
+    limits: Limits
+    """What it takes."""
 
 
 class Warned(Model):
@@ -2708,6 +2784,99 @@ class EventOutcome(Model):
     """The playbooks that wait for it and could not be started."""
     not_matched: List[NotMatched]
     """The playbooks that wait for it and of which it does not meet a condition, up to 50."""
+
+
+class JudgedCondition(Model):
+    """As the server answers it."""
+
+    condition: str
+    """Where it stands, as a JSON pointer into the playbook."""
+    met: bool
+    """Whether the event meets it."""
+    wanted: Any
+    """What it asks for: a value, or an operator and a value."""
+    found: Any
+    """What the event has there; long values are shortened."""
+    missing: bool
+    """Whether the event has nothing there."""
+
+
+class ForetoldStart(Model):
+    """As the server answers it."""
+
+    playbook_id: str
+    """The playbook."""
+    would_start: bool
+    """Whether it would start."""
+    code: Optional[str]
+    """Why it would not, as a stable word: not_matched, already_started (by an event of this id), or what the failed
+    run would say; else null.
+    """
+    reason: Optional[str]
+    """The same as a sentence."""
+    execution_id: Optional[str]
+    """The run that is in its way, or that an event of this id has started."""
+    target_asset_id: Optional[str]
+    """The asset that it would work on."""
+    parameters: Optional[Dict[str, Any]]
+    """The parameters that it would take of the event."""
+    conditions: List[JudgedCondition]
+    """Its conditions, one by one, up to 50."""
+
+
+class EventForecast(Model):
+    """As the server answers it."""
+
+    event_id: str
+    """The event's id."""
+    event: str
+    """What would have happened."""
+    playbooks: List[ForetoldStart]
+    """The enabled playbooks that wait for it, those that would start first."""
+
+
+class SimulatedStep(Model):
+    """As the server answers it."""
+
+    step_id: str
+    """The step."""
+    name: str
+    """What people call it."""
+    type: str
+    """What it does."""
+    iteration: Optional[str]
+    """Inside loops: which; null elsewhere."""
+    taken: bool
+    """Whether the run would reach it; others are described as if it did."""
+    verdict: str
+    """would run, would wait, would be skipped, would fail, or another."""
+    status: SimulatedStepStatus
+    """How it would end."""
+    proved: List[str]
+    """What is certain."""
+    assumed: List[str]
+    """What had to be assumed."""
+    input: Any
+    """What it would be given; unknown parts in <...>."""
+    output: Any
+    """What it would do or decide."""
+    error: Optional[Dict[str, Any]]
+    """The error it would fail with: code and message."""
+
+
+class PredictedRun(Model):
+    """As the server answers it."""
+
+    predicted_status: PredictedRunPredictedStatus
+    """How the run would end."""
+    predicted_error: Optional[Dict[str, Any]]
+    """The error it would fail with."""
+    proved: int
+    """How many things are certain."""
+    assumed: int
+    """How many had to be assumed."""
+    steps: List[SimulatedStep]
+    """Each step, those on the path first."""
 
 
 class ChangedRecord(Model):

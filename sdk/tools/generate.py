@@ -67,14 +67,12 @@ def resolve(doc: Json, what: Json) -> Json:
     return what
 
 
-def good_answer(doc: Json, op: Json) -> Json:
-    """The schema of the JSON that an operation answers where all is well; empty where it answers none."""
-    for status, answer in sorted(op["responses"].items()):
+def good_answers(doc: Json, op: Json) -> Iterator[Json]:
+    """The schemas of the JSON that an operation answers where all is well; first of 202 and 201, then of 200."""
+    for status, answer in sorted(op["responses"].items(), reverse=True):
         content = resolve(doc, answer).get("content", {})
         if status.startswith("2") and _JSON in content:
-            found: Json = content[_JSON].get("schema", {})
-            return found
-    return {}
+            yield content[_JSON].get("schema", {})
 
 
 class Models:
@@ -86,9 +84,10 @@ class Models:
         self._enums: dict[tuple[str, ...], list[str]] = {}
         self._order: list[str] = []
         #: of each operation: the member that holds the answer, the class of it (or of its items), the member with items
-        self.answers = {
-            op["operationId"]: self._answer(op["operationId"], good_answer(doc, op)) for _, _, op in operations(doc)
-        }
+        self.answers = {}
+        for _, _, op in operations(doc):
+            known = [self._answer(op["operationId"], one) for one in good_answers(doc, op)]
+            self.answers[op["operationId"]] = (*known, ("", "", ""))[0]
 
     def _answer(self, name: str, schema: Json) -> tuple[str, str, str]:
         whole = resolve(self._doc, schema)

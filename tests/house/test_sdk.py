@@ -21,6 +21,8 @@ from tests.support.api import _application
 SDK = ROOT / "sdk"
 #: parameters that no method needs, because every method does what they are for
 OWN = {"envelope"}
+#: answers of a second kind, for which there is a method of its own
+SECOND = {"sendEvent": "EventForecast"}
 
 
 @functools.cache
@@ -112,7 +114,7 @@ def test_methods_answer_with_the_model_of_the_document():
             if not (isinstance(name, ast.Constant) and name.value in OPERATIONS and isinstance(kind, ast.Attribute)):
                 continue
             wanted = OPERATIONS[name.value].answer
-            if kind.attr != wanted:
+            if kind.attr not in (wanted, SECOND.get(name.value)):
                 wrong.append(f"{path.name}: {name.value} is {wanted}, not {kind.attr}")
     assert not wrong
 

@@ -62,6 +62,25 @@ class AsyncKeys(AsyncResource):
         }
         return await self._one("createKey", models.FreshKey, body=body_of(body), key=idempotency_key)
 
+    @operation("renameKey")
+    async def rename(self, key_id: str, name: str) -> models.Key:
+        """Give a key another name; what it may do never changes."""
+        return await self._one("renameKey", models.Key, {"key_id": key_id}, body={"name": name})
+
+    @operation("rotateKey")
+    async def rotate(
+        self,
+        key_id: str,
+        *,
+        keep_hours: Optional[int] = None,
+        expires_at: Optional[When] = None,
+        replace: Optional[bool] = None,
+        idempotency_key: Optional[str] = None,
+    ) -> models.FreshKey:
+        """Give a key another secret, which only this answer has; the one of before is valid for ``keep_hours`` more."""
+        body = body_of({"keep_hours": keep_hours, "expires_at": expires_at, "replace": replace})
+        return await self._one("rotateKey", models.FreshKey, {"key_id": key_id}, body=body, key=idempotency_key)
+
     @operation("revokeKey")
     async def revoke(self, key_id: str, *, force: Optional[bool] = None) -> None:
         """Revoke a key; ``force`` also the last one of an admin."""
@@ -129,6 +148,11 @@ class AsyncUsers(AsyncResource):
 
 class AsyncMe(AsyncResource):
     """The caller."""
+
+    @operation("getMe")
+    async def get(self) -> models.Me:
+        """Who calls, with what role, permissions and grants."""
+        return await self._one("getMe", models.Me)
 
     @operation("login")
     async def sign_in(self, username: str, password: str) -> models.Token:

@@ -9,7 +9,7 @@ from tocsin._async.defining import AsyncDefinitions
 from tocsin._async.handles import AsyncRunHandle, run_of
 from tocsin._async.pages import AsyncPages
 from tocsin._operation import operation
-from tocsin._values import Definition, Many, When, body_of
+from tocsin._values import Definition, Many, When, body_of, parsed
 
 
 class AsyncPlaybooks(AsyncDefinitions[models.Playbook]):
@@ -139,6 +139,29 @@ class AsyncPlaybooks(AsyncDefinitions[models.Playbook]):
         body = body_of({"parameters": dict(parameters or {}), "target_asset_id": target, "dry_run": dry_run})
         answer = await self._transport.call("runPlaybook", {"playbook_id": playbook_id}, body=body, key=idempotency_key)
         return run_of(self._transport, answer)
+
+    @operation("simulatePlaybook", target="target_asset_id")
+    async def simulate(
+        self,
+        definition: Optional[Definition] = None,
+        *,
+        playbook_id: Optional[str] = None,
+        parameters: Optional[Mapping[str, Any]] = None,
+        event: Optional[Mapping[str, Any]] = None,
+        target: Optional[str] = None,
+        mocks: Optional[Mapping[str, Any]] = None,
+    ) -> models.PredictedRun:
+        """What a run would do, of a draft or of a stored playbook; ``mocks`` has outputs or errors of steps.
+
+        Nothing is stored and nothing is called.
+        """
+        draft = None if definition is None else parsed(definition)
+        body = {"definition": draft, "playbook_id": playbook_id, "parameters": parameters, "event": event}
+        return await self._one(
+            "simulatePlaybook",
+            models.PredictedRun,
+            body=body_of({**body, "target_asset_id": target, "mocks": mocks}),
+        )
 
     @operation("listPlaybookRuns", target="target_asset_id")
     def runs(

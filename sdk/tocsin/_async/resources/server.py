@@ -16,6 +16,11 @@ from tocsin._values import Many
 class AsyncServer(AsyncResource):
     """Health and numbers."""
 
+    @operation("getServer")
+    async def get(self) -> models.Server:
+        """Its version, what is switched on, its limits and its time."""
+        return await self._one("getServer", models.Server)
+
     @operation("getHealth")
     async def health(self) -> models.Health:
         """Whether all is well, and what is not."""

@@ -15,7 +15,7 @@ from tocsin._values import Many, body_of
 class Events(Resource):
     """What happened elsewhere."""
 
-    @operation("sendEvent")
+    @operation("sendEvent", own=("dry_run",))
     def send(
         self,
         event: str,
@@ -27,6 +27,17 @@ class Events(Resource):
         """Report an event such as ``finding.new``; the answer says which playbooks it has started."""
         body = body_of({"event": event, "data": None if data is None else dict(data), "id": id})
         return self._one("sendEvent", models.EventOutcome, body=body, key=idempotency_key)
+
+    def forecast(
+        self,
+        event: str,
+        data: Optional[Mapping[str, Any]] = None,
+        *,
+        id: Optional[str] = None,  # noqa: A002 - the member's name
+    ) -> models.EventForecast:
+        """Which playbooks an event would start and which not, condition by condition; nothing is stored."""
+        body = body_of({"event": event, "data": None if data is None else dict(data), "id": id})
+        return self._one("sendEvent", models.EventForecast, query={"dry_run": True}, body=body)
 
     @operation("listEvents")
     def list(

@@ -10,7 +10,7 @@ from tocsin._sync.defining import Definitions
 from tocsin._sync.handles import RunHandle, run_of
 from tocsin._sync.pages import Pages
 from tocsin._operation import operation
-from tocsin._values import Definition, Many, When, body_of
+from tocsin._values import Definition, Many, When, body_of, parsed
 
 
 class Playbooks(Definitions[models.Playbook]):
@@ -140,6 +140,29 @@ class Playbooks(Definitions[models.Playbook]):
         body = body_of({"parameters": dict(parameters or {}), "target_asset_id": target, "dry_run": dry_run})
         answer = self._transport.call("runPlaybook", {"playbook_id": playbook_id}, body=body, key=idempotency_key)
         return run_of(self._transport, answer)
+
+    @operation("simulatePlaybook", target="target_asset_id")
+    def simulate(
+        self,
+        definition: Optional[Definition] = None,
+        *,
+        playbook_id: Optional[str] = None,
+        parameters: Optional[Mapping[str, Any]] = None,
+        event: Optional[Mapping[str, Any]] = None,
+        target: Optional[str] = None,
+        mocks: Optional[Mapping[str, Any]] = None,
+    ) -> models.PredictedRun:
+        """What a run would do, of a draft or of a stored playbook; ``mocks`` has outputs or errors of steps.
+
+        Nothing is stored and nothing is called.
+        """
+        draft = None if definition is None else parsed(definition)
+        body = {"definition": draft, "playbook_id": playbook_id, "parameters": parameters, "event": event}
+        return self._one(
+            "simulatePlaybook",
+            models.PredictedRun,
+            body=body_of({**body, "target_asset_id": target, "mocks": mocks}),
+        )
 
     @operation("listPlaybookRuns", target="target_asset_id")
     def runs(

@@ -17,6 +17,11 @@ from tocsin._values import Many
 class Server(Resource):
     """Health and numbers."""
 
+    @operation("getServer")
+    def get(self) -> models.Server:
+        """Its version, what is switched on, its limits and its time."""
+        return self._one("getServer", models.Server)
+
     @operation("getHealth")
     def health(self) -> models.Health:
         """Whether all is well, and what is not."""
