@@ -147,6 +147,19 @@ def test_every_resource_of_the_client_is_there():
     client.close()
 
 
+def test_the_page_lists_every_method():
+    """docs/sdk.md names each resource with its methods."""
+    client = Client("http://127.0.0.1:1", "k")
+    rows = []
+    for name in sorted(Client.__annotations__):
+        kinds = reversed(type(getattr(client, name)).__mro__)
+        words = [one for kind in kinds for one, what in vars(kind).items() if inspect.isfunction(what)]
+        rows.append(f"| `{name}` | {', '.join(f'`{one}`' for one in words if not one.startswith('_'))} |")
+    client.close()
+    table = (ROOT / "docs/sdk.md").read_text().partition("## All methods")[2]
+    assert [line for line in table.splitlines() if line.startswith("| `")] == rows
+
+
 def test_the_generator_is_short():
     """The generator stays something that is read in a quarter of an hour."""
     assert len((SDK / "tools/generate.py").read_text().splitlines()) < 300

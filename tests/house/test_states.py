@@ -30,13 +30,6 @@ EXEMPT = (
     "store/migrations",
     "playbooks/states.py",
 )
-    "sdk/",
-    "launcher/demo",
-    "api/actions/examples.py",
-    "api/runs/examples.py",
-    "store/migrations",
-    "playbooks/states.py",
-)
 
 
 def _name(node):

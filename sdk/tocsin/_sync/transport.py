@@ -126,7 +126,7 @@ class Transport:
         ``key`` is the caller's idempotency key. After ``deadline`` (of ``time.monotonic``) nothing is sent again.
         """
         operation = OPERATIONS[name]
-        sent = {name: value for name, value in (headers or {}).items() if value is not None}
+        sent = {name: value for name, value in (headers or {}).items() if value}
         keyed = "Idempotency-Key" in operation.headers
         if keyed or operation.creates:
             sent["Idempotency-Key"] = key or str(uuid.uuid4())
