@@ -120,7 +120,7 @@ def test_events_go_on_behind_the_last_one(server, handle, pauses):
     server.replies = [
         Reply(200, first, SSE),
         Reply(200, second + block(9, type="never"), {**SSE, "Content-Length": "9999"}, cut=len(second)),
-        Reply(503, "", SSE),
+        Reply(503, ""),
         Reply(200, block(4, type="run_changed", execution_id="pexec-1", status="completed"), SSE),
         Reply(204),
     ]
@@ -158,9 +158,12 @@ def test_without_a_stream_changes_are_found_by_asking(server, handle, pauses, re
 
 
 def test_a_stream_that_is_refused_for_good_is_an_error(server, handle):
-    """A run that is not there has no events."""
+    """A run that is not there has no events, and a page of a proxy is no stream."""
     server.replies = [problem(404, "not_found")]
     with pytest.raises(errors.NotFound):
+        list(handle.events())
+    server.replies = [Reply(200, "<html></html>", {"Content-Type": "text/html"})]
+    with pytest.raises(errors.UnexpectedAnswer, match="text/html where a stream is expected"):
         list(handle.events())
 
 

@@ -14,10 +14,9 @@ from time import monotonic
 from typing import Any, AsyncIterator, Dict, Mapping
 
 import httpx
-from httpx_sse import EventSource, SSEError
 
 from tocsin._async.transport import AsyncTransport
-from tocsin._errors import ApiError, ConnectionFailed, ServerError, TooManyRequests
+from tocsin._errors import ApiError, ConnectionFailed, ServerError, TooManyRequests, UnexpectedAnswer
 from tocsin._messages import Message
 
 #: a server that cannot be reached for longer is not waited for
@@ -32,6 +31,7 @@ async def follow(
 
     Raises:
         ApiError: the stream is refused; only the first time if the refusal may pass (429, 5xx).
+        UnexpectedAnswer: there is no stream at this address.
         ConnectionFailed: the server is away for longer than two minutes.
     """
     place: Dict[str, str] = {"id": last_id}
@@ -50,15 +50,19 @@ async def follow(
             if not opened or monotonic() - heard > OUTAGE:
                 raise
             await asyncio.sleep(min(refusal.retry_after or 0.0, OUTAGE))
-        except (httpx.TransportError, SSEError) as error:
-            known = opened or transport.known
-            if monotonic() - heard > OUTAGE or not (known and isinstance(error, httpx.TransportError)):
+        except httpx.TransportError as error:
+            if monotonic() - heard > OUTAGE or not (opened or transport.known):
                 raise ConnectionFailed(f"GET {path}: the stream is cut off: {error or type(error).__name__}") from error
         failures += 1
         await asyncio.sleep(random.uniform(0.0, min(_LONGEST_PAUSE, 0.1 * 2.0**failures)))  # noqa: S311 - no secret
 
 
 async def _read(response: httpx.Response, place: Dict[str, str]) -> AsyncIterator[Message]:
+    from httpx_sse import EventSource  # most programs follow nothing
+
+    kind = response.headers.get("Content-Type", "")
+    if not kind.startswith("text/event-stream"):
+        raise UnexpectedAnswer(f"{response.request.url} answers with {kind or 'nothing'} where a stream is expected")
     async for block in EventSource(response).aiter_sse():
         place["id"] = block.id or place["id"]
         if not block.data:
