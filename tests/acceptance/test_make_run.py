@@ -180,7 +180,7 @@ def test_the_python_of_a_page_runs(home, running, page, tmp_path):
     (tmp_path / "var").symlink_to(home["TOCSIN_VAR_DIR"])
     (tmp_path / "launcher").symlink_to(ROOT / "launcher")
     environment = clean_environment(XDG_CONFIG_HOME=str(tmp_path), PYTHONPATH=str(ROOT / "sdk"))
-    words = [sys.executable, "-W", "error", "-c", code]
+    words = [sys.executable, "-c", code]
     done = subprocess.run(
         words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
