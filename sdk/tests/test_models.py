@@ -102,3 +102,17 @@ def test_every_class_can_decode():
     for one in classes:
         for name in one.__annotations__:
             getattr(one({}), name)
+
+
+def test_a_step_is_of_the_class_of_its_type():
+    """Of what has several shapes, ``type`` says which class it is; a type that is not known stays as it came."""
+    steps = [
+        {"id": "a", "type": "action", "action_ref": "act-a"},
+        {"id": "p", "type": "parallel", "branches": [{"steps": [{"id": "d", "type": "delay", "seconds": 1}]}]},
+        {"id": "n", "type": "brand_new"},
+    ]
+    playbook = models.Playbook({"name": "P", "steps": steps})
+    first, second, third = playbook.steps
+    assert isinstance(first, models.ActionStep)
+    assert isinstance(second, models.ParallelStep)
+    assert third == steps[2]

@@ -100,7 +100,7 @@ def gateway(client: Client) -> None:
     """Dispatches, rules and what surrounds them."""
     outcome = client.dispatch.send("soc", "acme", "mail", "send_alert", {"host": "web-01"}, wait=10, dedup_key="d")
     assert_type(outcome.action_id, str)
-    assert_type(client.dispatch.batch([{"namespace": "soc"}]), List[models.Outcome])
+    assert_type(client.dispatch.batch([{"namespace": "soc"}]), List[models.BatchItem])
     assert_type(client.events.send("finding.new", {"severity": "high"}), models.EventOutcome)
     client.events.transition("f-1", "resolved", namespace="soc", tenant="acme")
     for approval in client.approvals.list(status="pending"):

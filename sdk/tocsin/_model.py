@@ -138,6 +138,21 @@ def _decoders(cls: Type[Model]) -> Dict[str, Optional[Decoder]]:
     return found
 
 
+def _by_type(several: List[Type[Model]]) -> Decoder:
+    """Of several classes the one whose ``type`` has the object's word; without one the object stays as it is."""
+    words: Dict[Any, Type[Model]] = {}
+    for one in several:
+        names = vars(sys.modules[one.__module__])
+        kind = eval(one.__annotations__.get("type", "None"), dict(names))  # noqa: S307 - ours
+        words.update(dict.fromkeys(getattr(kind, "__args__", ()), one))
+
+    def decoded(value: Any) -> Any:
+        found = words.get(value.get("type")) if isinstance(value, dict) else None
+        return value if found is None else found(value)
+
+    return decoded
+
+
 def _decoder(kind: Any) -> Optional[Decoder]:
     if isinstance(kind, type) and issubclass(kind, Model):
         return lambda value: kind(value) if isinstance(value, dict) else value
@@ -146,6 +161,9 @@ def _decoder(kind: Any) -> Optional[Decoder]:
     origin = getattr(kind, "__origin__", None)
     arguments: Tuple[Any, ...] = getattr(kind, "__args__", ())
     if origin is Union:
+        several = [one for one in arguments if isinstance(one, type) and issubclass(one, Model)]
+        if len(several) > 1:
+            return _by_type(several)
         return next((one for one in map(_decoder, arguments) if one is not None), None)
     inner = _decoder(arguments[-1]) if origin in (list, dict) else None
     if inner is None:

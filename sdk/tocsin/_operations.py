@@ -229,6 +229,7 @@ OPERATIONS: Dict[str, Operation] = {
         path='/v1/dispatch/batch',
         query=('dry_run',),
         headers=('Prefer', 'traceparent', 'tracestate'),
+        answer='BatchResults',
         creates=True,
     ),
     'enableAction': Operation(
@@ -302,6 +303,10 @@ OPERATIONS: Dict[str, Operation] = {
         path='/api/actions/{action_id}',
         within='data',
         answer='Action',
+    ),
+    'getActionSchema': Operation(
+        method='GET',
+        path='/api/actions/schema',
     ),
     'getApproval': Operation(
         method='GET',
@@ -377,6 +382,10 @@ OPERATIONS: Dict[str, Operation] = {
         within='data',
         answer='Playbook',
     ),
+    'getPlaybookSchema': Operation(
+        method='GET',
+        path='/api/playbooks/schema',
+    ),
     'getPrometheusMetrics': Operation(
         method='GET',
         path='/metrics/prometheus',
@@ -395,7 +404,7 @@ OPERATIONS: Dict[str, Operation] = {
         method='GET',
         path='/v1/audit/{record_id}',
         query=('all',),
-        answer='RecordOrAll',
+        answer='Record',
     ),
     'getRecurring': Operation(
         method='GET',

@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Literal, Optional, Union
 from tocsin._model import Model
 
 ActionExecutor = Literal['approval', 'local', 'notification', 'opservant', 'remote', 'webhook']
+ActionStepType = Literal['action']
 ActionType = Literal[
     'approval',
     'containment',
@@ -23,12 +24,16 @@ ActionType = Literal[
 ]
 ApprovalOrigin = Literal['action', 'rule', 'step']
 ApprovalStatus = Literal['approved', 'cancelled', 'expired', 'pending', 'rejected']
+ApprovalStepType = Literal['approval']
 BarStatus = Literal['cancelled', 'completed', 'failed', 'pending', 'running', 'skipped', 'timeout', 'waiting']
 BarType = Literal['action', 'approval', 'condition', 'delay', 'for_each', 'loop', 'parallel', 'playbook', 'switch']
+BatchItemStatus = Literal['error', 'success']
 CalendarSource = Literal['api', 'file']
 ChangeOp = Literal['added', 'changed', 'removed']
 ComparedStepVerdict = Literal['differs', 'only_in_first', 'only_in_second', 'same']
+ConditionStepType = Literal['condition']
 CoveredCombinationCovered = Literal['all', 'none', 'partly']
+DelayStepType = Literal['delay']
 EventMoveCause = Literal['dispatch', 'timeout', 'transition']
 EventMoveEvent = Literal['event.moved', 'event.opened', 'event.timeout']
 FaultOfTrailKind = Literal[
@@ -44,10 +49,13 @@ FaultOfTrailKind = Literal[
     'unknown_key',
 ]
 FlushedStatus = Literal['ended', 'flushed']
+ForEachStepType = Literal['for_each']
 GroupClosedBy = Literal['caller', 'first', 'full', 'resolved', 'time']
 GroupState = Literal['notified', 'pending']
 ImportedConformance = Literal['nonconformant', 'valid', 'warnings']
 ImportedOutcome = Literal['created', 'revised', 'unchanged']
+LoopStepType = Literal['loop']
+MatcherOp = Literal['!=', '!~', '=', '=~']
 MeKind = Literal['key', 'user']
 MeRole = Literal['admin', 'operator', 'viewer']
 OutcomeOutcome = Literal[
@@ -68,9 +76,26 @@ OutcomeOutcome = Literal[
     'suppressed',
     'throttled',
 ]
+ParallelStepBranchOnFailure = Literal['abort', 'continue']
+ParallelStepType = Literal['parallel']
 ParameterType = Literal['array', 'boolean', 'enum', 'integer', 'number', 'object', 'secret', 'string']
 PlaybookOnFailure = Literal['abort', 'continue', 'retry']
+PlaybookStepType = Literal['playbook']
 PredictedRunPredictedStatus = Literal['completed', 'failed']
+ReasonKind = Literal[
+    'approval',
+    'breaker',
+    'calendar',
+    'deduplication',
+    'error',
+    'problem',
+    'rule',
+    'schedule',
+    'shadow',
+    'silence',
+    'stop',
+    'throttle',
+]
 RecordOrigin = Literal[
     'approval',
     'audit',
@@ -125,21 +150,18 @@ SilenceAfter = Literal['drop', 'release', 'summarise']
 SilenceStatus = Literal['active', 'ended', 'pending']
 SimulatedStepStatus = Literal['completed', 'failed', 'skipped']
 StepDoingWaitingFor = Literal['approval', 'delay', 'gate', 'retry']
+SwitchStepType = Literal['switch']
 VoteDecision = Literal['approve', 'reject']
 VoteVia = Literal['api', 'link']
 AcceptedRunStatus = RunStatus
 AcceptedVerdict = RunVerdict
-ActionExecutor1Type = ActionExecutor
 DecidedApprovalStatus = ApprovalStatus
 ExecutionItemStatus = BarStatus
 ExecutionItemVerdict = RunVerdict
 ExecutionStatus = BarStatus
 ExecutionVerdict = RunVerdict
-PlaybookDefinitionOnFailure = PlaybookOnFailure
+KeptParameterType = ParameterType
 PlaybookVersionOnFailure = PlaybookOnFailure
-RecordOrAllOrigin = RecordOrigin
-RecordOrAllOutcome = RecordOutcome
-RecordOrAllVerdict = RunVerdict
 RecordVerdict = RunVerdict
 RecurringCreatedStatus = RecurringStatus
 RecurringSummaryStatus = RecurringStatus
@@ -152,9 +174,8 @@ RunWaitingFor = RunPausedBy
 StepDoingStatus = BarStatus
 StepDoingType = BarType
 StepDoingVerdict = RunVerdict
-StepType = BarType
+StoredPlaybookOnFailure = PlaybookOnFailure
 VersionExecutor = ActionExecutor
-VersionExecutor1Type = ActionExecutor
 VersionType = ActionType
 
 
@@ -167,6 +188,54 @@ class DecidedApproval(Model):
     """approved or rejected; pending where further votes are needed."""
     outcome: Optional[Dict[str, Any]]
     """What became of what waited, as a dispatch is answered; null while votes are missing."""
+
+
+class KeptBack(Model):
+    """As the server answers it."""
+
+    id: Optional[str]
+    """The silence."""
+    comment: Optional[str]
+    """Why it is quiet."""
+
+
+class ShadowVerdict(Model):
+    """As the server answers it."""
+
+    rule: str
+    """The rule."""
+    verdict: str
+    """Its verdict."""
+
+
+class UndecidedRule(Model):
+    """As the server answers it."""
+
+    rule: str
+    """The rule."""
+    detail: str
+    """Why."""
+
+
+class Failure(Model):
+    """As the server answers it."""
+
+    code: str
+    """A stable word to branch on."""
+    message: str
+    """What happened, for people."""
+    outcome_unknown: Optional[bool]
+    """Whether it is not known if the action had its effect: look before you repeat it."""
+    effect_possible: Optional[bool]
+    """true: the effect may have happened all the same."""
+    retryable: Optional[bool]
+    """Whether the same may succeed later."""
+    step_id: Optional[str]
+    """Of a run: the step that failed."""
+    cause: Optional[str]
+    """With step_failed: the code of the step's own error."""
+    details: Optional[Dict[str, Any]]
+    """What else is known, by code: status, exit_code and others."""
 
 
 class LogLine(Model):
@@ -205,24 +274,28 @@ class SandboxReport(Model):
 class Execution(Model):
     """As the server answers it."""
 
-    verdict: RunVerdict
+    verdict: Optional[RunVerdict]
     """What the rules decide."""
     rule: Optional[str]
     """The rule that decides; null where none matches, which allows it."""
     reason: Optional[str]
     """The rule's reason."""
-    equal_to: str
+    equal_to: Optional[str]
     """Of a deduplicated execution: the one that went out before."""
-    approval_id: str
+    approval_id: Optional[str]
     """The approval that it waits for, or went out by."""
-    original_provider: str
+    original_provider: Optional[str]
     """The provider from which a rule has rerouted it."""
-    provider: str
+    provider: Optional[str]
     """The provider to which a rule has rerouted it."""
-    shadows: List[Dict[str, Any]]
-    """What rules in shadow mode would have decided: rule and verdict of each."""
-    problems: List[Dict[str, Any]]
-    """Rules whose condition could not be decided: rule and detail of each."""
+    silence: Optional[KeptBack]
+    """The silence that keeps it back."""
+    interval: Optional[str]
+    """The calendar by which a rule lets nothing out at its time."""
+    shadows: Optional[List[ShadowVerdict]]
+    """What rules in shadow mode would have decided."""
+    problems: Optional[List[UndecidedRule]]
+    """Rules whose condition could not be decided."""
     execution_id: str
     """Its id."""
     action_id: str
@@ -235,14 +308,14 @@ class Execution(Model):
     """The asset it is about."""
     parameters: Optional[Dict[str, Any]]
     """The values it runs with; secrets masked. null in a list if over 16 KiB."""
-    parameters_omitted: bool
+    parameters_omitted: Optional[bool]
     """true, only in a list: parameters are too large for it."""
     output: Any
     """Its output; null in a list if over 16 KiB."""
-    output_omitted: bool
+    output_omitted: Optional[bool]
     """true, only in a list: the output is too large for it."""
-    error: Optional[Dict[str, Any]]
-    """code, message, outcome_unknown; null unless it failed."""
+    error: Optional[Failure]
+    """Why it failed; null unless it did."""
     created_at: datetime
     """ISO 8601, UTC."""
     started_at: Optional[datetime]
@@ -267,35 +340,39 @@ class Execution(Model):
     """How many times a worker has claimed it."""
     waiting_for: Optional[str]
     """retry, approval, gate or delay, while it waits."""
-    waiting_until: Optional[str]
+    waiting_until: Optional[datetime]
     """When the wait ends by itself."""
     retry: RetryState
     """The state of its retries."""
-    sandbox_report: SandboxReport
+    sandbox_report: Optional[SandboxReport]
     """Only of sandboxed executions."""
 
 
 class StepDoing(Model):
     """As the server answers it."""
 
-    verdict: RunVerdict
+    verdict: Optional[RunVerdict]
     """What the rules decide."""
     rule: Optional[str]
     """The rule that decides; null where none matches, which allows it."""
     reason: Optional[str]
     """The rule's reason."""
-    equal_to: str
+    equal_to: Optional[str]
     """Of a deduplicated execution: the one that went out before."""
-    approval_id: str
+    approval_id: Optional[str]
     """The approval that it waits for, or went out by."""
-    original_provider: str
+    original_provider: Optional[str]
     """The provider from which a rule has rerouted it."""
-    provider: str
+    provider: Optional[str]
     """The provider to which a rule has rerouted it."""
-    shadows: List[Dict[str, Any]]
-    """What rules in shadow mode would have decided: rule and verdict of each."""
-    problems: List[Dict[str, Any]]
-    """Rules whose condition could not be decided: rule and detail of each."""
+    silence: Optional[KeptBack]
+    """The silence that keeps it back."""
+    interval: Optional[str]
+    """The calendar by which a rule lets nothing out at its time."""
+    shadows: Optional[List[ShadowVerdict]]
+    """What rules in shadow mode would have decided."""
+    problems: Optional[List[UndecidedRule]]
+    """Rules whose condition could not be decided."""
     index: int
     """Its place in the playbook, from 0, inner steps counted."""
     step_id: str
@@ -314,10 +391,10 @@ class StepDoing(Model):
     """Its status."""
     output: Any
     """Its output; null if over 16 KiB."""
-    output_omitted: bool
+    output_omitted: Optional[bool]
     """true: the output is too large to be shown among others."""
-    error: Optional[Dict[str, Any]]
-    """code, message, outcome_unknown; null unless it failed."""
+    error: Optional[Failure]
+    """Why it failed; null unless it did."""
     started_at: Optional[datetime]
     """When its first attempt began."""
     completed_at: Optional[datetime]
@@ -334,13 +411,13 @@ class StepDoing(Model):
     """How many times it was retried."""
     waiting_for: Optional[StepDoingWaitingFor]
     """What it waits for."""
-    waiting_until: Optional[str]
+    waiting_until: Optional[datetime]
     """When the wait ends by itself."""
     target: Optional[str]
     """The asset it is about."""
     input: Optional[Dict[str, Any]]
     """What it was given; secrets masked; null if over 16 KiB."""
-    input_omitted: bool
+    input_omitted: Optional[bool]
     """true: what it was given is too large to be shown among others."""
     vars: Optional[Dict[str, Any]]
     """The variables that it set."""
@@ -353,7 +430,7 @@ class StepDoing(Model):
 class RecurringExecution(Model):
     """As the server answers it."""
 
-    execution_time: str
+    execution_time: datetime
     """Its time."""
     outcome: Optional[str]
     """What became of it; accepted: it goes on; null: it was accepted, and its end is not known."""
@@ -361,8 +438,8 @@ class RecurringExecution(Model):
     """The execution, the run, or the id of its record."""
     status: Optional[str]
     """The status of the execution, as long as that is kept."""
-    error: Optional[Dict[str, Any]]
-    """Why it failed, or could not be accepted."""
+    error: Optional[Failure]
+    """Why it failed, or could not be accepted; null: it did not."""
 
 
 class RecurringBackfilled(Model):
@@ -399,10 +476,10 @@ class RunStep(Model):
     """Its status."""
     output: Any
     """Its output; null if over 16 KiB."""
-    output_omitted: bool
+    output_omitted: Optional[bool]
     """true: the output is too large to be shown among others."""
-    error: Optional[Dict[str, Any]]
-    """code, message, outcome_unknown; null unless it failed."""
+    error: Optional[Failure]
+    """Why it failed; null unless it did."""
     started_at: Optional[datetime]
     """When its first attempt began."""
     completed_at: Optional[datetime]
@@ -416,24 +493,28 @@ class RunStep(Model):
 class Run(Model):
     """As the server answers it."""
 
-    verdict: RunVerdict
+    verdict: Optional[RunVerdict]
     """What the rules decide."""
     rule: Optional[str]
     """The rule that decides; null where none matches, which allows it."""
     reason: Optional[str]
     """The rule's reason."""
-    equal_to: str
+    equal_to: Optional[str]
     """Of a deduplicated execution: the one that went out before."""
-    approval_id: str
+    approval_id: Optional[str]
     """The approval that it waits for, or went out by."""
-    original_provider: str
+    original_provider: Optional[str]
     """The provider from which a rule has rerouted it."""
-    provider: str
+    provider: Optional[str]
     """The provider to which a rule has rerouted it."""
-    shadows: List[Dict[str, Any]]
-    """What rules in shadow mode would have decided: rule and verdict of each."""
-    problems: List[Dict[str, Any]]
-    """Rules whose condition could not be decided: rule and detail of each."""
+    silence: Optional[KeptBack]
+    """The silence that keeps it back."""
+    interval: Optional[str]
+    """The calendar by which a rule lets nothing out at its time."""
+    shadows: Optional[List[ShadowVerdict]]
+    """What rules in shadow mode would have decided."""
+    problems: Optional[List[UndecidedRule]]
+    """Rules whose condition could not be decided."""
     execution_id: str
     """Its id."""
     playbook_id: str
@@ -454,7 +535,7 @@ class Run(Model):
     """When it began; null: it has not."""
     parameters: Optional[Dict[str, Any]]
     """The values it runs with; secrets masked. null in a list if over 16 KiB."""
-    parameters_omitted: bool
+    parameters_omitted: Optional[bool]
     """true, only in a list: parameters are too large for it."""
     paused_by: Optional[RunPausedBy]
     """Why a paused run does not go on: an operator paused it, or it waits for an approval or a delay. null: it is
@@ -466,12 +547,12 @@ class Run(Model):
     """The id of the key that asked for it, or system."""
     retry_of: Optional[str]
     """The run that it tries again."""
-    error: Optional[Dict[str, Any]]
-    """code, message, step_id; null unless it failed."""
+    error: Optional[Failure]
+    """Why it failed; null unless it did."""
     completed_at: Optional[datetime]
     """When it ended."""
-    deadline: datetime
-    """When it fails unless it has ended."""
+    deadline: Optional[datetime]
+    """When it fails unless it has ended; null: it was never to begin."""
     duration_seconds: Optional[float]
     """From start to end; null until it has ended."""
     waiting_for: Optional[RunPausedBy]
@@ -490,14 +571,14 @@ class Run(Model):
     """The steps of the playbook, in order."""
 
 
-class Parameter(Model):
+class KeptParameter(Model):
     """As the server answers it."""
 
     name: str
     """1 to 64 letters, digits and underscores, not beginning with a digit."""
-    type: Optional[ParameterType]
+    type: ParameterType
     """What its values are; string unless said otherwise."""
-    required: Optional[bool]
+    required: bool
     """Whether a trigger must give it."""
     default: Any
     """Its value when a trigger gives none."""
@@ -511,7 +592,7 @@ class Parameter(Model):
     """pattern, min, max, min_length, max_length."""
 
 
-class Retry(Model):
+class KeptRetry(Model):
     """As the server answers it."""
 
     max_attempts: int
@@ -520,12 +601,6 @@ class Retry(Model):
     """Pause before the first retry, up to an hour; it doubles each time."""
     jitter: bool
     """Whether pauses vary by a fifth."""
-
-
-class ActionExecutor1(Model):
-    """As the server answers it."""
-
-    type: ActionExecutor
 
 
 class Action(Model):
@@ -537,7 +612,7 @@ class Action(Model):
     """What it is for, up to 1024 characters."""
     version: Optional[str]
     """MAJOR.MINOR.PATCH; goes up by itself when not given."""
-    parameters: Optional[List[Parameter]]
+    parameters: List[KeptParameter]
     """The parameters a trigger may give."""
     config: Optional[Dict[str, Any]]
     """What the executor needs; secrets in it are stored encrypted."""
@@ -545,7 +620,7 @@ class Action(Model):
     """Words to search for."""
     timeout_seconds: Optional[int]
     """How long one attempt may take, 1 to 86400; default 300."""
-    retry: Optional[Retry]
+    retry: KeptRetry
     """What happens after a temporary failure."""
     idempotent: Optional[bool]
     """Whether repeating it in doubt does no harm; default true."""
@@ -557,18 +632,16 @@ class Action(Model):
     """Stored and returned; has no effect."""
     output_mapping: Any
     """Stored and returned; has no effect."""
-    created_at: Optional[datetime]
+    created_at: datetime
     """ISO 8601, UTC; ignored in requests."""
-    updated_at: Optional[datetime]
+    updated_at: datetime
     """ISO 8601, UTC; ignored in requests."""
     name: str
     """1 to 128 printable characters."""
     type: ActionType
     """What kind of action it is."""
-    executor: Optional[Union[ActionExecutor, ActionExecutor1]]
-    """Who carries it out: the name, or an object with the name as type and the rest of config. An approval without
-    config may leave it out.
-    """
+    executor: ActionExecutor
+    """Who carries it out."""
 
 
 class Fault(Model):
@@ -613,7 +686,7 @@ class Calendar(Model):
     """Whether this moment is in it."""
     rules: List[str]
     """The rules that name it, of those that you may see."""
-    applied: str
+    applied: Optional[str]
     """After a change: which processes obey it, as 9 of 9."""
 
 
@@ -624,23 +697,44 @@ class PasswordChanged(Model):
     """Always password_changed."""
 
 
-class PlaybookTrigger1(Model):
+class KeptTrigger(Model):
     """As the server answers it."""
 
     event: str
-    """manual, schedule, or the name of an event; finding.* is every event of findings."""
-    conditions: Optional[Dict[str, Any]]
-    """What the event must meet: member → value, or an object of operators such as $in."""
+    """manual, schedule, or the name of an event."""
+    conditions: Dict[str, Any]
+    """What the event must meet."""
     cron: Optional[str]
     """Of a schedule: its five fields."""
     timezone: Optional[str]
-    """Of a schedule; UTC unless said otherwise."""
+    """Of a schedule."""
+
+
+class Parameter(Model):
+    """As the server answers it."""
+
+    name: str
+    """1 to 64 letters, digits and underscores, not beginning with a digit."""
+    type: Optional[ParameterType]
+    """What its values are; string unless said otherwise."""
+    required: Optional[bool]
+    """Whether a trigger must give it."""
+    default: Any
+    """Its value when a trigger gives none."""
+    label: Optional[str]
+    """A name for people."""
+    description: Optional[str]
+    """What it is for."""
+    options: Optional[List[Any]]
+    """The values of an enum."""
+    validation: Optional[Dict[str, Any]]
+    """pattern, min, max, min_length, max_length."""
 
 
 class StartError(Model):
     """As the server answers it."""
 
-    at: str
+    at: datetime
     """When it was to start: ISO 8601, UTC."""
     code: str
     """A stable word for the reason."""
@@ -648,41 +742,287 @@ class StartError(Model):
     """The reason, for people."""
 
 
-class Step(Model):
-    """As the server answers it."""
+class ActionStepRetry(Model):
+    """What happens after a temporary failure."""
+
+    max_attempts: int
+    """Attempts in all."""
+    backoff_seconds: float
+    """The pause before the first retry; it doubles each time."""
+    jitter: bool
+    """Whether pauses vary by a fifth."""
+
+
+class ActionStep(Model):
+    """Carries out an action."""
 
     id: str
     """Unique in the whole playbook."""
-    name: Optional[str]
+    type: ActionStepType
+    name: str
     """What people call it; its id unless said otherwise."""
-    type: BarType
-    """What it does."""
     description: Optional[str]
     """What it is for."""
     when: Optional[str]
     """A condition; the step is skipped where it does not hold."""
+    continue_on_error: Optional[bool]
+    """Whether the run goes on after its failure."""
+    on_success: Optional[str]
+    """What follows: the id of a step of this list, next or end."""
+    on_failure: Optional[str]
+    """What follows its failure: the id of a step of this list, next, end, abort or continue."""
+    action_ref: str
+    """The id of the action that it carries out."""
+    parameters: Optional[Dict[str, Any]]
+    """Values for the parameters, which may be templates."""
+    target: Optional[str]
+    """The asset it is about; it may be a template."""
     delay_seconds: Optional[float]
     """How long to wait before it, up to 30 days."""
     timeout_seconds: Optional[int]
     """How long it may take, up to 30 days."""
-    retry: Optional[Retry]
+    retry: Optional[ActionStepRetry]
     """What happens after a temporary failure."""
-    continue_on_error: Optional[bool]
-    """Whether to go on after its failure."""
     outputs: Optional[Dict[str, Any]]
     """Name → template; later steps read it as vars.name."""
-    quorum: Optional[int]
-    """Of an approval. How many votes approve it; 1 unless said otherwise."""
-    reject_quorum: Optional[int]
-    """Of an approval. How many votes reject it; 1 by default."""
-    notify: Optional[str]
-    """Of an approval. The provider by which the question goes out, with links that decide."""
-    reminder_seconds: Optional[int]
-    """Of an approval. How often that is repeated."""
+
+
+class ConditionStep(Model):
+    """Decides between two steps."""
+
+    id: str
+    """Unique in the whole playbook."""
+    type: ConditionStepType
+    name: str
+    """What people call it; its id unless said otherwise."""
+    description: Optional[str]
+    """What it is for."""
+    when: Optional[str]
+    """A condition; the step is skipped where it does not hold."""
+    continue_on_error: Optional[bool]
+    """Whether the run goes on after its failure."""
     on_success: Optional[str]
-    """The step that follows, next or end."""
+    """What follows: the id of a step of this list, next or end."""
     on_failure: Optional[str]
-    """The step that follows a failure, next, end, abort or continue."""
+    """What follows its failure: the id of a step of this list, next, end, abort or continue."""
+    expression: str
+    """A condition, or for a switch what is compared with the cases."""
+    on_true: Optional[str]
+    """What follows where the expression holds: the id of a step of this list, next or end."""
+    on_false: Optional[str]
+    """What follows where it does not: the id of a step of this list, next or end."""
+
+
+class SwitchStep(Model):
+    """Decides among several steps."""
+
+    id: str
+    """Unique in the whole playbook."""
+    type: SwitchStepType
+    name: str
+    """What people call it; its id unless said otherwise."""
+    description: Optional[str]
+    """What it is for."""
+    when: Optional[str]
+    """A condition; the step is skipped where it does not hold."""
+    continue_on_error: Optional[bool]
+    """Whether the run goes on after its failure."""
+    on_success: Optional[str]
+    """What follows: the id of a step of this list, next or end."""
+    on_failure: Optional[str]
+    """What follows its failure: the id of a step of this list, next, end, abort or continue."""
+    expression: str
+    """A condition, or for a switch what is compared with the cases."""
+    cases: Dict[str, str]
+    """Value of the expression → the step that follows."""
+    default: Optional[str]
+    """What follows where no case fits: the id of a step of this list, next or end."""
+
+
+class ParallelStepBranch(Model):
+    """As the server answers it."""
+
+    name: Optional[str]
+    """What people call it."""
+    steps: List[Step]
+    on_failure: Optional[ParallelStepBranchOnFailure]
+    """What the failure of one of its steps means for the others."""
+
+
+class ParallelStep(Model):
+    """Runs its branches in parallel."""
+
+    id: str
+    """Unique in the whole playbook."""
+    type: ParallelStepType
+    name: str
+    """What people call it; its id unless said otherwise."""
+    description: Optional[str]
+    """What it is for."""
+    when: Optional[str]
+    """A condition; the step is skipped where it does not hold."""
+    continue_on_error: Optional[bool]
+    """Whether the run goes on after its failure."""
+    on_success: Optional[str]
+    """What follows: the id of a step of this list, next or end."""
+    on_failure: Optional[str]
+    """What follows its failure: the id of a step of this list, next, end, abort or continue."""
+    branches: List[ParallelStepBranch]
+    """What runs in parallel: each branch is a list of steps, or an object with its steps."""
+    timeout_seconds: Optional[int]
+    """How long it may take, up to 30 days."""
+
+
+class LoopStep(Model):
+    """Repeats its steps while a condition holds."""
+
+    id: str
+    """Unique in the whole playbook."""
+    type: LoopStepType
+    name: str
+    """What people call it; its id unless said otherwise."""
+    description: Optional[str]
+    """What it is for."""
+    when: Optional[str]
+    """A condition; the step is skipped where it does not hold."""
+    continue_on_error: Optional[bool]
+    """Whether the run goes on after its failure."""
+    on_success: Optional[str]
+    """What follows: the id of a step of this list, next or end."""
+    on_failure: Optional[str]
+    """What follows its failure: the id of a step of this list, next, end, abort or continue."""
+    while_: str
+    """The condition on which there is another iteration."""
+    steps: List[Step]
+    """The steps inside it, in order."""
+    max_iterations: Optional[int]
+    """How many iterations there may be."""
+    interval_seconds: Optional[float]
+    """How long to wait between two iterations, up to 30 days."""
+    timeout_seconds: Optional[int]
+    """How long it may take, up to 30 days."""
+
+
+class ForEachStep(Model):
+    """Runs its steps for each item of a list."""
+
+    id: str
+    """Unique in the whole playbook."""
+    type: ForEachStepType
+    name: str
+    """What people call it; its id unless said otherwise."""
+    description: Optional[str]
+    """What it is for."""
+    when: Optional[str]
+    """A condition; the step is skipped where it does not hold."""
+    continue_on_error: Optional[bool]
+    """Whether the run goes on after its failure."""
+    on_success: Optional[str]
+    """What follows: the id of a step of this list, next or end."""
+    on_failure: Optional[str]
+    """What follows its failure: the id of a step of this list, next, end, abort or continue."""
+    items: Union[List[Any], str]
+    """A list, or a template that gives one."""
+    steps: List[Step]
+    """The steps inside it, in order."""
+    as_: Optional[str]
+    """By which name templates read the item; item unless said otherwise."""
+    max_concurrency: Optional[int]
+    """How many items are worked on at once."""
+    timeout_seconds: Optional[int]
+    """How long it may take, up to 30 days."""
+
+
+class DelayStep(Model):
+    """Waits."""
+
+    id: str
+    """Unique in the whole playbook."""
+    type: DelayStepType
+    name: str
+    """What people call it; its id unless said otherwise."""
+    description: Optional[str]
+    """What it is for."""
+    when: Optional[str]
+    """A condition; the step is skipped where it does not hold."""
+    continue_on_error: Optional[bool]
+    """Whether the run goes on after its failure."""
+    on_success: Optional[str]
+    """What follows: the id of a step of this list, next or end."""
+    on_failure: Optional[str]
+    """What follows its failure: the id of a step of this list, next, end, abort or continue."""
+    seconds: Union[float, str]
+    """How long to wait: seconds, or a duration such as 5m."""
+
+
+class ApprovalStep(Model):
+    """Waits for people to decide."""
+
+    id: str
+    """Unique in the whole playbook."""
+    type: ApprovalStepType
+    name: str
+    """What people call it; its id unless said otherwise."""
+    description: Optional[str]
+    """What it is for."""
+    when: Optional[str]
+    """A condition; the step is skipped where it does not hold."""
+    continue_on_error: Optional[bool]
+    """Whether the run goes on after its failure."""
+    on_success: Optional[str]
+    """What follows: the id of a step of this list, next or end."""
+    on_failure: Optional[str]
+    """What follows its failure: the id of a step of this list, next, end, abort or continue."""
+    message: Optional[str]
+    """What is asked; it may be a template."""
+    approvers: Optional[List[str]]
+    """Who may decide: ids or names of keys, or roles such as role:admin."""
+    audience: Optional[List[str]]
+    """The people that the question is for, by name."""
+    not_by_starter: Optional[bool]
+    """Whether the starter of the run may not decide."""
+    quorum: Optional[int]
+    """How many votes approve it; 1 unless said otherwise."""
+    reject_quorum: Optional[int]
+    """How many votes reject it; 1 unless said otherwise."""
+    notify: Optional[str]
+    """The provider by which the question goes out, with links that decide."""
+    reminder_seconds: Optional[int]
+    """How often that is repeated."""
+    on_timeout: Optional[str]
+    """What follows when the time for a decision is up: the id of a step of this list, next, end, abort or continue."""
+    timeout_seconds: Optional[int]
+    """How long it may take, up to 30 days."""
+
+
+class PlaybookStep(Model):
+    """Runs a playbook."""
+
+    id: str
+    """Unique in the whole playbook."""
+    type: PlaybookStepType
+    name: str
+    """What people call it; its id unless said otherwise."""
+    description: Optional[str]
+    """What it is for."""
+    when: Optional[str]
+    """A condition; the step is skipped where it does not hold."""
+    continue_on_error: Optional[bool]
+    """Whether the run goes on after its failure."""
+    on_success: Optional[str]
+    """What follows: the id of a step of this list, next or end."""
+    on_failure: Optional[str]
+    """What follows its failure: the id of a step of this list, next, end, abort or continue."""
+    playbook_ref: str
+    """The id of the playbook that it runs."""
+    parameters: Optional[Dict[str, Any]]
+    """Values for the parameters, which may be templates."""
+    target: Optional[str]
+    """The asset it is about; it may be a template."""
+    timeout_seconds: Optional[int]
+    """How long it may take, up to 30 days."""
+    outputs: Optional[Dict[str, Any]]
+    """Name → template; later steps read it as vars.name."""
 
 
 class Playbook(Model):
@@ -694,10 +1034,10 @@ class Playbook(Model):
     """MAJOR.MINOR.PATCH; goes up by itself when not given."""
     description: Optional[str]
     """Its purpose, up to 1024 characters."""
-    trigger: Optional[Union[str, PlaybookTrigger1]]
-    """What starts it: the name of an event, or an object; manual when left out."""
-    parameters: Optional[List[Parameter]]
-    """The parameters a run may be given; none declared: any."""
+    trigger: KeptTrigger
+    """What starts it."""
+    parameters: List[KeptParameter]
+    """The parameters a run may be given."""
     variables: Optional[List[Parameter]]
     """Another name of parameters."""
     inputs: Optional[List[Parameter]]
@@ -716,17 +1056,17 @@ class Playbook(Model):
     """Whether a run needs a target; default false."""
     exception_step: Optional[str]
     """The step of the top level that is entered when a run would fail."""
-    step_count: Optional[int]
+    step_count: int
     """Steps in all, inner ones too; ignored in requests."""
     next_run_at: Optional[datetime]
     """When its schedule comes round next; ignored in requests."""
     last_error: Optional[StartError]
     """Why its trigger could not start it last time; null since the next good start."""
-    problems: Optional[List[Fault]]
+    problems: List[Fault]
     """Steps whose action or playbook is missing or disabled; ignored in requests."""
-    created_at: Optional[datetime]
+    created_at: datetime
     """ISO 8601, UTC; ignored in requests."""
-    updated_at: Optional[datetime]
+    updated_at: datetime
     """ISO 8601, UTC; ignored in requests."""
     name: str
     """1 to 128 printable characters."""
@@ -735,16 +1075,16 @@ class Playbook(Model):
 
 
 class RecurringTarget(Model):
-    """The action or playbook; null where it dispatches."""
+    """As the server answers it."""
 
-    action: str
+    action: Optional[str]
     """The id of an action of the tenant."""
-    playbook: str
+    playbook: Optional[str]
     """Or that of a playbook."""
     parameters: Dict[str, Any]
     """Its parameters, none of them secret."""
-    target: str
-    """The asset of an action."""
+    target: Optional[str]
+    """The asset."""
 
 
 class Recurring(Model):
@@ -780,7 +1120,7 @@ class Recurring(Model):
     """The type of its dispatches; the id of the action or playbook."""
     labels: Dict[str, Any]
     """Its labels."""
-    next_execution: Optional[str]
+    next_execution: Optional[datetime]
     """Its next time; null: there is none."""
     next_execution_at: Optional[datetime]
     """The same."""
@@ -806,7 +1146,7 @@ class Recurring(Model):
     """Its next times, up to five."""
     ends_at: Optional[datetime]
     """It fires before this time only."""
-    end_date: Optional[str]
+    end_date: Optional[datetime]
     """The same."""
     max_executions: Optional[int]
     """How often it fires at most."""
@@ -832,6 +1172,17 @@ class Recurring(Model):
     """The key or user that has made it."""
 
 
+class Matcher(Model):
+    """As the server answers it."""
+
+    name: str
+    """The fact or label."""
+    op: MatcherOp
+    """How it is compared."""
+    value: str
+    """What it is compared with."""
+
+
 class Silence(Model):
     """As the server answers it."""
 
@@ -841,13 +1192,13 @@ class Silence(Model):
     """Where it stands."""
     silent: bool
     """Whether it keeps something back now: a window may be between two."""
-    silent_until: Optional[str]
+    silent_until: Optional[datetime]
     """Until when, if so."""
     tenant: str
     """The tenant."""
     covers_children: bool
     """Whether it covers the tenant's children."""
-    matchers: List[Dict[str, Any]]
+    matchers: List[Matcher]
     """What it matches."""
     comment: str
     """Why it is quiet."""
@@ -879,7 +1230,7 @@ class Silence(Model):
     """When it ended."""
     ended_by: Optional[str]
     """Who ended it; system at its time."""
-    applied: str
+    applied: Optional[str]
     """After a change: which processes obey it, as 9 of 9."""
 
 
@@ -1017,9 +1368,9 @@ class FreshKey(Model):
     """ISO 8601, UTC."""
     expires_at: Optional[datetime]
     """ISO 8601, UTC; null: never."""
-    last_used: Optional[str]
+    last_used: Optional[datetime]
     """To the minute; null: never."""
-    previous_until: Optional[str]
+    previous_until: Optional[datetime]
     """Until when the secret before the last rotation is valid too; null: there was none."""
     revoked_at: Optional[datetime]
     """ISO 8601, UTC; null: it is not revoked."""
@@ -1048,7 +1399,7 @@ class RecurringCreated(Model):
     """The time zone of the fields."""
     description_in_words: str
     """The schedule in words."""
-    next_execution: Optional[str]
+    next_execution: Optional[datetime]
     """Its next time; null: there is none."""
     next_execution_at: Optional[datetime]
     """The same."""
@@ -1103,7 +1454,7 @@ class Outcome(Model):
     """muted: the calendar."""
     silence_id: Optional[str]
     """silenced: the silence."""
-    until: Optional[str]
+    until: Optional[datetime]
     """silenced: when the silence ends."""
     held: Optional[bool]
     """silenced: whether it goes out at the end."""
@@ -1161,6 +1512,35 @@ class Outcome(Model):
     """dry_run: by which it would go out."""
 
 
+class Refused(Model):
+    """As the server answers it."""
+
+    code: str
+    """A stable word to branch on."""
+    message: str
+    """Why, for people."""
+    retryable: bool
+    """Whether the same may succeed later."""
+
+
+class BatchItem(Model):
+    """As the server answers it."""
+
+    status: BatchItemStatus
+    """Whether it was accepted."""
+    outcome: Optional[Outcome]
+    """Its outcome, as for a single dispatch."""
+    error: Optional[Refused]
+    """Why it was not accepted."""
+
+
+class BatchResults(Model):
+    """As the server answers it."""
+
+    results: List[BatchItem]
+    """One for each dispatch."""
+
+
 class Switched(Model):
     """As the server answers it."""
 
@@ -1201,8 +1581,15 @@ class Trace(Model):
     """The time that the rules saw, and what they looked up."""
     warnings: List[str]
     """Providers that the rules or the request name and that there are not."""
-    modified_payload: Dict[str, Any]
+    modified_payload: Optional[Dict[str, Any]]
     """The payload as it would go out, where a rule modifies it."""
+
+
+class Reason(Model):
+    """As the server answers it."""
+
+    kind: ReasonKind
+    """What it is about."""
 
 
 class Why(Model):
@@ -1222,10 +1609,8 @@ class Why(Model):
     """The status of its execution while it has not ended."""
     sentences: List[str]
     """Why, for people; the most telling comes first."""
-    reasons: List[Dict[str, Any]]
-    """The same as data; kind is one of rule, silence, calendar, deduplication, throttle, schedule, approval,
-    breaker, stop, shadow, problem, error.
-    """
+    reasons: List[Reason]
+    """The same as data."""
 
 
 class Flushed(Model):
@@ -1254,7 +1639,7 @@ class Vote(Model):
     """What it says."""
     note: str
     """Why."""
-    at: str
+    at: datetime
     """When it was given."""
     via: VoteVia
     """How it was given."""
@@ -1315,7 +1700,7 @@ class Approval(Model):
     """The dispatches of the last notice."""
     notice_error: Optional[str]
     """Why the last notice was not sent; it is tried again."""
-    votes: List[Vote]
+    votes: Optional[List[Vote]]
     """Of one approval: its votes, the oldest first."""
 
 
@@ -1354,9 +1739,9 @@ class UndecidedRecords(Model):
 class Coverage(Model):
     """As the server answers it."""
 
-    since: str
+    since: datetime
     """The period begins."""
-    until: str
+    until: datetime
     """The period ends."""
     records: int
     """Records that were looked at."""
@@ -1383,7 +1768,7 @@ class EventMove(Model):
 
     number: int
     """Its place in the history, from 1."""
-    at: str
+    at: datetime
     """When it was."""
     event: EventMoveEvent
     """What it was."""
@@ -1539,6 +1924,15 @@ class WorkerHealth(Model):
     """How long its event loop has stood still, at the longest of the last minute."""
 
 
+class QueueHealth(Model):
+    """As the server answers it."""
+
+    messages: Optional[int]
+    """How many wait there; null with another broker than Redis."""
+    oldest_seconds: float
+    """For how long the oldest execution has waited that no worker has claimed."""
+
+
 class TrailHealth(Model):
     """As the server answers it."""
 
@@ -1579,22 +1973,18 @@ class HealthMetrics(Model):
     """Dispatches beyond the limit of a rule."""
     failed: int
     """Dispatches that failed at every attempt."""
-    by_origin: Dict[str, Any]
+    by_origin: Dict[str, Dict[str, int]]
     """Outcomes by origin: of dispatches, triggered actions, steps of playbooks and of chains."""
-    status: str
-    """ok, or degraded: something needs attention."""
-    executions: Dict[str, Any]
+    executions: Dict[str, int]
     """Executions by status: all that have not ended, and the newest 1000 that have."""
     backlog: int
     """Executions that wait for a worker."""
     oldest_overdue_seconds: float
     """By how much the most overdue work is late."""
-    workers: Dict[str, Any]
+    workers: Dict[str, int]
     """Worker processes by state."""
-    queues: Dict[str, Any]
-    """By queue: messages, how many wait there (null with another broker than Redis), and oldest_seconds, for how
-    long the oldest execution has waited that no worker has claimed.
-    """
+    queues: Dict[str, QueueHealth]
+    """The queues, by name."""
     audit_trail: TrailHealth
     """The sealed audit trail."""
 
@@ -1608,7 +1998,7 @@ class SecretKeyHealth(Model):
     """The id of the key that seals what is new; it reveals nothing."""
     missing_keys: List[str]
     """The ids of the keys that made what cannot be opened."""
-    unreadable: Dict[str, Any]
+    unreadable: Dict[str, int]
     """By table: values that cannot be opened, of up to 200 looked at."""
 
 
@@ -1652,11 +2042,11 @@ class Health(Model):
 
     status: str
     """ok, or degraded: something needs attention."""
-    database: str
+    database: Optional[str]
     """ok, or read_only: it answers and takes no writes."""
-    redis: str
+    redis: Optional[str]
     """ok, read_only or away: work starts later, none is lost."""
-    workers: List[WorkerHealth]
+    workers: Optional[List[WorkerHealth]]
     """Living worker processes."""
     oldest_overdue_seconds: Optional[float]
     """By how much the most overdue work is late."""
@@ -1664,11 +2054,11 @@ class Health(Model):
     """As /metrics, and two more."""
     sandbox: Optional[str]
     """What bounds the memory of scripts: cgroup or filter; none where they cannot run."""
-    secret_key: SecretKeyHealth
+    secret_key: Optional[SecretKeyHealth]
     """For admins: whether what is stored can be opened."""
-    function_files: FunctionFilesHealth
+    function_files: Optional[FunctionFilesHealth]
     """For admins: the operator's Python functions."""
-    configuration: ConfigurationHealth
+    configuration: Optional[ConfigurationHealth]
     """For admins: the gateway's configuration."""
 
 
@@ -1689,9 +2079,9 @@ class Key(Model):
     """ISO 8601, UTC."""
     expires_at: Optional[datetime]
     """ISO 8601, UTC; null: never."""
-    last_used: Optional[str]
+    last_used: Optional[datetime]
     """To the minute; null: never."""
-    previous_until: Optional[str]
+    previous_until: Optional[datetime]
     """Until when the secret before the last rotation is valid too; null: there was none."""
     revoked_at: Optional[datetime]
     """ISO 8601, UTC; null: it is not revoked."""
@@ -1721,38 +2111,36 @@ class Me(Model):
 class Metrics(Model):
     """As the server answers it."""
 
-    dispatched: int
+    dispatched: Optional[int]
     """Dispatches, whatever became of them."""
-    executed: int
+    executed: Optional[int]
     """Dispatches that their provider carried out."""
-    deduplicated: int
+    deduplicated: Optional[int]
     """Dispatches whose equal went out within the time."""
-    suppressed: int
+    suppressed: Optional[int]
     """Dispatches that a rule stopped."""
-    rerouted: int
+    rerouted: Optional[int]
     """Dispatches that another provider carried out."""
-    throttled: int
+    throttled: Optional[int]
     """Dispatches beyond the limit of a rule."""
-    failed: int
+    failed: Optional[int]
     """Dispatches that failed at every attempt."""
-    by_origin: Dict[str, Any]
+    by_origin: Optional[Dict[str, Dict[str, int]]]
     """Outcomes by origin: of dispatches, triggered actions, steps of playbooks and of chains."""
+    executions: Optional[Dict[str, int]]
+    """Executions by status: all that have not ended, and the newest 1000 that have."""
+    backlog: Optional[int]
+    """Executions that wait for a worker."""
+    oldest_overdue_seconds: Optional[float]
+    """By how much the most overdue work is late."""
+    workers: Optional[Dict[str, int]]
+    """Worker processes by state."""
+    queues: Optional[Dict[str, QueueHealth]]
+    """The queues, by name."""
+    audit_trail: Optional[TrailHealth]
+    """The sealed audit trail."""
     status: str
     """ok, or degraded: something needs attention."""
-    executions: Dict[str, Any]
-    """Executions by status: all that have not ended, and the newest 1000 that have."""
-    backlog: int
-    """Executions that wait for a worker."""
-    oldest_overdue_seconds: float
-    """By how much the most overdue work is late."""
-    workers: Dict[str, Any]
-    """Worker processes by state."""
-    queues: Dict[str, Any]
-    """By queue: messages, how many wait there (null with another broker than Redis), and oldest_seconds, for how
-    long the oldest execution has waited that no worker has claimed.
-    """
-    audit_trail: TrailHealth
-    """The sealed audit trail."""
 
 
 class Sibling(Model):
@@ -1807,7 +2195,7 @@ class Healths(Model):
 
     providers: List[ProviderHealth]
     """By name."""
-    since: str
+    since: datetime
     """The calls have ended since then; ISO 8601, UTC."""
 
 
@@ -1850,8 +2238,8 @@ class Record(Model):
     """Whether the payload is too large for a list."""
     payload_sha256: Optional[str]
     """Of a dispatch without an execution: the SHA-256 of its payload as it is kept."""
-    error: Optional[Dict[str, Any]]
-    """The code and message of what failed."""
+    error: Optional[Failure]
+    """Why it failed; null unless it did."""
     details: Dict[str, Any]
     """What else the trail says of it."""
     dispatched_at: Optional[datetime]
@@ -1860,59 +2248,15 @@ class Record(Model):
     """When it ended, and was recorded."""
     duration_ms: Optional[int]
     """The time between both, milliseconds."""
+    unreadable: Optional[List[str]]
+    """The columns that were damaged and cannot be read."""
 
 
-class RecordOrAll(Model):
+class AllRecords(Model):
     """As the server answers it."""
 
-    id: str
-    """The id of the record."""
-    action_id: str
-    """The id that the dispatch gave itself, else that of the execution or the record."""
-    execution_id: Optional[str]
-    """The execution; null where none was made, or it has been deleted."""
-    chain_id: Optional[str]
-    """The run of a chain or playbook that it belongs to."""
-    origin: RecordOrigin
-    """What made it."""
-    replayed_from: Optional[str]
-    """Of a replay: the action id of the record that it does again."""
-    namespace: str
-    """Its namespace: actions or playbooks, unless a dispatch names another."""
-    tenant: str
-    """The tenant, which is a workspace."""
-    provider: Optional[str]
-    """The provider that it went to; of an action its executor or channel."""
-    action_type: str
-    """Its action type: of an action the action's id."""
-    outcome: RecordOutcome
-    """What became of it."""
-    verdict: RunVerdict
-    """What the rules decided."""
-    matched_rule: Optional[str]
-    """The rule that decided."""
-    reason: Optional[str]
-    """The reason that the rule gives."""
-    caller_id: str
-    """The key or user that asked for it."""
-    payload: Optional[Dict[str, Any]]
-    """What it carried, without secrets; null when it is not kept any more."""
-    payload_omitted: bool
-    """Whether the payload is too large for a list."""
-    payload_sha256: Optional[str]
-    """Of a dispatch without an execution: the SHA-256 of its payload as it is kept."""
-    error: Optional[Dict[str, Any]]
-    """The code and message of what failed."""
-    details: Dict[str, Any]
-    """What else the trail says of it."""
-    dispatched_at: Optional[datetime]
-    """When it was accepted."""
-    completed_at: datetime
-    """When it ended, and was recorded."""
-    duration_ms: Optional[int]
-    """The time between both, milliseconds."""
     records: List[Record]
-    """With all=true: every one, newest first."""
+    """Every one, newest first."""
 
 
 class Bar(Model):
@@ -1998,7 +2342,7 @@ class Server(Model):
     """Tocsin."""
     version: str
     """Its version; clients of the same major version understand it."""
-    time: str
+    time: datetime
     """Its clock, ISO 8601, UTC."""
     features: Features
     """What is switched on."""
@@ -2026,20 +2370,7 @@ class Unsupported(Model):
     """Why, and what happens instead."""
 
 
-class PlaybookDefinitionTrigger1(Model):
-    """As the server answers it."""
-
-    event: str
-    """manual, schedule, or the name of an event; finding.* is every event of findings."""
-    conditions: Optional[Dict[str, Any]]
-    """What the event must meet: member → value, or an object of operators such as $in."""
-    cron: Optional[str]
-    """Of a schedule: its five fields."""
-    timezone: Optional[str]
-    """Of a schedule; UTC unless said otherwise."""
-
-
-class PlaybookDefinition(Model):
+class StoredPlaybook(Model):
     """As the server answers it."""
 
     id: Optional[str]
@@ -2048,10 +2379,10 @@ class PlaybookDefinition(Model):
     """MAJOR.MINOR.PATCH; goes up by itself when not given."""
     description: Optional[str]
     """Its purpose, up to 1024 characters."""
-    trigger: Optional[Union[str, PlaybookDefinitionTrigger1]]
-    """What starts it: the name of an event, or an object; manual when left out."""
-    parameters: Optional[List[Parameter]]
-    """The parameters a run may be given; none declared: any."""
+    trigger: KeptTrigger
+    """What starts it."""
+    parameters: List[KeptParameter]
+    """The parameters a run may be given."""
     variables: Optional[List[Parameter]]
     """Another name of parameters."""
     inputs: Optional[List[Parameter]]
@@ -2070,18 +2401,6 @@ class PlaybookDefinition(Model):
     """Whether a run needs a target; default false."""
     exception_step: Optional[str]
     """The step of the top level that is entered when a run would fail."""
-    step_count: Optional[int]
-    """Steps in all, inner ones too; ignored in requests."""
-    next_run_at: Optional[datetime]
-    """When its schedule comes round next; ignored in requests."""
-    last_error: Optional[StartError]
-    """Why its trigger could not start it last time; null since the next good start."""
-    problems: Optional[List[Fault]]
-    """Steps whose action or playbook is missing or disabled; ignored in requests."""
-    created_at: Optional[datetime]
-    """ISO 8601, UTC; ignored in requests."""
-    updated_at: Optional[datetime]
-    """ISO 8601, UTC; ignored in requests."""
     name: str
     """1 to 128 printable characters."""
     steps: List[Step]
@@ -2111,7 +2430,7 @@ class Imported(Model):
     """What is not as the standard or the document has it."""
     unsupported: List[Unsupported]
     """Steps that something else replaces."""
-    playbook: PlaybookDefinition
+    playbook: StoredPlaybook
     """The playbook in stored form."""
 
 
@@ -2122,9 +2441,9 @@ class Stopped(Model):
     """The tenant; * means all."""
     stopped: bool
     """Whether it is held back now."""
-    reason: str
+    reason: Optional[str]
     """Why; only while it is."""
-    note: str
+    note: Optional[str]
     """That no such tenant is known yet; only then."""
     applied: str
     """How many of the processes that decide obey."""
@@ -2133,24 +2452,28 @@ class Stopped(Model):
 class ExecutionItem(Model):
     """As the server answers it."""
 
-    verdict: RunVerdict
+    verdict: Optional[RunVerdict]
     """What the rules decide."""
     rule: Optional[str]
     """The rule that decides; null where none matches, which allows it."""
     reason: Optional[str]
     """The rule's reason."""
-    equal_to: str
+    equal_to: Optional[str]
     """Of a deduplicated execution: the one that went out before."""
-    approval_id: str
+    approval_id: Optional[str]
     """The approval that it waits for, or went out by."""
-    original_provider: str
+    original_provider: Optional[str]
     """The provider from which a rule has rerouted it."""
-    provider: str
+    provider: Optional[str]
     """The provider to which a rule has rerouted it."""
-    shadows: List[Dict[str, Any]]
-    """What rules in shadow mode would have decided: rule and verdict of each."""
-    problems: List[Dict[str, Any]]
-    """Rules whose condition could not be decided: rule and detail of each."""
+    silence: Optional[KeptBack]
+    """The silence that keeps it back."""
+    interval: Optional[str]
+    """The calendar by which a rule lets nothing out at its time."""
+    shadows: Optional[List[ShadowVerdict]]
+    """What rules in shadow mode would have decided."""
+    problems: Optional[List[UndecidedRule]]
+    """Rules whose condition could not be decided."""
     execution_id: str
     """Its id."""
     action_id: str
@@ -2163,14 +2486,14 @@ class ExecutionItem(Model):
     """The asset it is about."""
     parameters: Optional[Dict[str, Any]]
     """The values it runs with; secrets masked. null in a list if over 16 KiB."""
-    parameters_omitted: bool
+    parameters_omitted: Optional[bool]
     """true, only in a list: parameters are too large for it."""
     output: Any
     """Its output; null in a list if over 16 KiB."""
-    output_omitted: bool
+    output_omitted: Optional[bool]
     """true, only in a list: the output is too large for it."""
-    error: Optional[Dict[str, Any]]
-    """code, message, outcome_unknown; null unless it failed."""
+    error: Optional[Failure]
+    """Why it failed; null unless it did."""
     created_at: datetime
     """ISO 8601, UTC."""
     started_at: Optional[datetime]
@@ -2189,12 +2512,6 @@ class ExecutionItem(Model):
     """Which step of the playbook it is."""
 
 
-class VersionExecutor1(Model):
-    """As the server answers it."""
-
-    type: ActionExecutor
-
-
 class Version(Model):
     """As the server answers it."""
 
@@ -2204,7 +2521,7 @@ class Version(Model):
     """What it is for, up to 1024 characters."""
     version: Optional[str]
     """MAJOR.MINOR.PATCH; goes up by itself when not given."""
-    parameters: Optional[List[Parameter]]
+    parameters: List[KeptParameter]
     """The parameters a trigger may give."""
     config: Optional[Dict[str, Any]]
     """What the executor needs; secrets in it are stored encrypted."""
@@ -2212,7 +2529,7 @@ class Version(Model):
     """Words to search for."""
     timeout_seconds: Optional[int]
     """How long one attempt may take, 1 to 86400; default 300."""
-    retry: Optional[Retry]
+    retry: KeptRetry
     """What happens after a temporary failure."""
     idempotent: Optional[bool]
     """Whether repeating it in doubt does no harm; default true."""
@@ -2224,19 +2541,15 @@ class Version(Model):
     """Stored and returned; has no effect."""
     output_mapping: Any
     """Stored and returned; has no effect."""
-    created_at: Optional[datetime]
-    """ISO 8601, UTC; ignored in requests."""
-    updated_at: Optional[datetime]
+    created_at: datetime
     """ISO 8601, UTC; ignored in requests."""
     name: str
     """1 to 128 printable characters."""
     type: ActionType
     """What kind of action it is."""
-    executor: Optional[Union[ActionExecutor, VersionExecutor1]]
-    """Who carries it out: the name, or an object with the name as type and the rest of config. An approval without
-    config may leave it out.
-    """
-    created_by: Optional[str]
+    executor: ActionExecutor
+    """Who carries it out."""
+    created_by: str
     """The id of the key that made it."""
 
 
@@ -2253,7 +2566,7 @@ class Breaker(Model):
     """Successful probes that close it."""
     recovery_timeout_seconds: int
     """How long nothing goes out before a probe."""
-    fallback_provider: str
+    fallback_provider: Optional[str]
     """By which provider calls go out meanwhile; absent: by none."""
 
 
@@ -2299,7 +2612,7 @@ class EventState(Model):
 class RecurringFiring(Model):
     """As the server answers it."""
 
-    execution_time: str
+    execution_time: datetime
     """Its time."""
     outcome: Optional[str]
     """What became of it; accepted: it goes on; null: it was accepted, and its end is not known."""
@@ -2307,12 +2620,12 @@ class RecurringFiring(Model):
     """The execution, the run, or the id of its record."""
     status: Optional[str]
     """The status of the execution, as long as that is kept."""
-    error: Optional[Dict[str, Any]]
-    """Why it failed, or could not be accepted."""
+    error: Optional[Failure]
+    """Why it failed, or could not be accepted; null: it did not."""
     fired_at: datetime
     """When it was decided."""
-    reason: Optional[Dict[str, Any]]
-    """Why nothing was accepted."""
+    reason: Optional[Failure]
+    """Why nothing was accepted; null where something was."""
     missed_to: Optional[str]
     """Of times that were missed: the last one."""
     backfilled_by: Optional[str]
@@ -2359,7 +2672,7 @@ class RunItem(Model):
     """When it began; null: it has not."""
     parameters: Optional[Dict[str, Any]]
     """The values it runs with; secrets masked. null in a list if over 16 KiB."""
-    parameters_omitted: bool
+    parameters_omitted: Optional[bool]
     """true, only in a list: parameters are too large for it."""
     paused_by: Optional[RunPausedBy]
     """Why a paused run does not go on: an operator paused it, or it waits for an approval or a delay. null: it is
@@ -2371,27 +2684,14 @@ class RunItem(Model):
     """The id of the key that asked for it, or system."""
     retry_of: Optional[str]
     """The run that it tries again."""
-    error: Optional[Dict[str, Any]]
-    """code, message, step_id; null unless it failed."""
+    error: Optional[Failure]
+    """Why it failed; null unless it did."""
     completed_at: Optional[datetime]
     """When it ended."""
-    deadline: datetime
-    """When it fails unless it has ended."""
+    deadline: Optional[datetime]
+    """When it fails unless it has ended; null: it was never to begin."""
     duration_seconds: Optional[float]
     """From start to end; null until it has ended."""
-
-
-class PlaybookVersionTrigger1(Model):
-    """As the server answers it."""
-
-    event: str
-    """manual, schedule, or the name of an event; finding.* is every event of findings."""
-    conditions: Optional[Dict[str, Any]]
-    """What the event must meet: member → value, or an object of operators such as $in."""
-    cron: Optional[str]
-    """Of a schedule: its five fields."""
-    timezone: Optional[str]
-    """Of a schedule; UTC unless said otherwise."""
 
 
 class PlaybookVersion(Model):
@@ -2403,10 +2703,10 @@ class PlaybookVersion(Model):
     """MAJOR.MINOR.PATCH; goes up by itself when not given."""
     description: Optional[str]
     """Its purpose, up to 1024 characters."""
-    trigger: Optional[Union[str, PlaybookVersionTrigger1]]
-    """What starts it: the name of an event, or an object; manual when left out."""
-    parameters: Optional[List[Parameter]]
-    """The parameters a run may be given; none declared: any."""
+    trigger: KeptTrigger
+    """What starts it."""
+    parameters: List[KeptParameter]
+    """The parameters a run may be given."""
     variables: Optional[List[Parameter]]
     """Another name of parameters."""
     inputs: Optional[List[Parameter]]
@@ -2425,23 +2725,13 @@ class PlaybookVersion(Model):
     """Whether a run needs a target; default false."""
     exception_step: Optional[str]
     """The step of the top level that is entered when a run would fail."""
-    step_count: Optional[int]
-    """Steps in all, inner ones too; ignored in requests."""
-    next_run_at: Optional[datetime]
-    """When its schedule comes round next; ignored in requests."""
-    last_error: Optional[StartError]
-    """Why its trigger could not start it last time; null since the next good start."""
-    problems: Optional[List[Fault]]
-    """Steps whose action or playbook is missing or disabled; ignored in requests."""
-    created_at: Optional[datetime]
-    """ISO 8601, UTC; ignored in requests."""
-    updated_at: Optional[datetime]
+    created_at: datetime
     """ISO 8601, UTC; ignored in requests."""
     name: str
     """1 to 128 printable characters."""
     steps: List[Step]
     """Its steps, in order."""
-    created_by: Optional[str]
+    created_by: str
     """The id of the key that made it."""
 
 
@@ -2456,7 +2746,7 @@ class PlaybookItem(Model):
     """Its present version."""
     description: str
     """Its purpose."""
-    trigger: Dict[str, Any]
+    trigger: KeptTrigger
     """What starts it."""
     step_count: int
     """Steps in all, inner ones too."""
@@ -2526,7 +2816,7 @@ class RecurringSummary(Model):
     """The type of its dispatches; the id of the action or playbook."""
     labels: Dict[str, Any]
     """Its labels."""
-    next_execution: Optional[str]
+    next_execution: Optional[datetime]
     """Its next time; null: there is none."""
     next_execution_at: Optional[datetime]
     """The same."""
@@ -2611,6 +2901,17 @@ class LoggedOut(Model):
     """Always logged_out."""
 
 
+class KindCount(Model):
+    """As the server answers it."""
+
+    provider: str
+    """The provider."""
+    action_type: str
+    """The action type."""
+    count: int
+    """How many."""
+
+
 class Previewed(Model):
     """As the server answers it."""
 
@@ -2620,7 +2921,7 @@ class Previewed(Model):
     """Records of the last day that were looked at, the newest."""
     complete: bool
     """Whether these are all."""
-    kinds: List[Dict[str, Any]]
+    kinds: List[KindCount]
     """How many of each provider and action type."""
 
 
@@ -2650,7 +2951,7 @@ class Replayed(Model):
     """The action id of the replay; null in a preview of what was not replayed."""
     repeated: bool
     """Whether it was replayed before; then nothing is sent again."""
-    outcome: Any
+    outcome: Outcome
     """What became of the replay, as for a dispatch: accepted where its execution goes on. In a preview dry_run,
     with verdict, matched_rule and would_be_provider; accepted for what was replayed before.
     """
@@ -2720,7 +3021,7 @@ class AcceptedRun(Model):
     """When it was accepted, ISO 8601, UTC."""
     started_at: Optional[datetime]
     """When it began; null: it has not."""
-    retry_of: str
+    retry_of: Optional[str]
     """Only of a retry: the run that is tried again."""
     steps: List[RunStep]
     """The steps of the playbook, in order."""
@@ -2744,7 +3045,7 @@ class NotStarted(Model):
     """A stable word for the reason."""
     reason: str
     """Why it was not started."""
-    running_execution_id: str
+    running_execution_id: Optional[str]
     """Only with already_running: the run of the playbook for this asset that is under way."""
     execution_id: Optional[str]
     """The failed run that shows the event and the reason."""
@@ -2860,8 +3161,8 @@ class SimulatedStep(Model):
     """What it would be given; unknown parts in <...>."""
     output: Any
     """What it would do or decide."""
-    error: Optional[Dict[str, Any]]
-    """The error it would fail with: code and message."""
+    error: Optional[Failure]
+    """The error that it would fail with; null: none."""
 
 
 class PredictedRun(Model):
@@ -2869,8 +3170,8 @@ class PredictedRun(Model):
 
     predicted_status: PredictedRunPredictedStatus
     """How the run would end."""
-    predicted_error: Optional[Dict[str, Any]]
-    """The error it would fail with."""
+    predicted_error: Optional[Failure]
+    """The error that it would fail with; null: none."""
     proved: int
     """How many things are certain."""
     assumed: int
@@ -2886,7 +3187,7 @@ class ChangedRecord(Model):
     """The id of the record."""
     action_id: str
     """The action id of the record."""
-    at: str
+    at: datetime
     """When it came."""
     before_rule: Optional[str]
     """The rule that decided then; null: none."""
@@ -2909,7 +3210,7 @@ class SimulatedChange(Model):
     """Whether both differ."""
     count: int
     """How many."""
-    examples: List[ChangedRecord]
+    examples: Optional[List[ChangedRecord]]
     """Of a change: the first ten."""
 
 
@@ -2940,9 +3241,9 @@ class SimulationAssumption(Model):
 class Simulation(Model):
     """As the server answers it."""
 
-    since: str
+    since: datetime
     """The period begins."""
-    until: str
+    until: datetime
     """The period ends."""
     records: int
     """Records that were looked at."""
@@ -2988,24 +3289,28 @@ class EventTransitioned(Model):
 class Accepted(Model):
     """As the server answers it."""
 
-    verdict: RunVerdict
+    verdict: Optional[RunVerdict]
     """What the rules decide."""
     rule: Optional[str]
     """The rule that decides; null where none matches, which allows it."""
     reason: Optional[str]
     """The rule's reason."""
-    equal_to: str
+    equal_to: Optional[str]
     """Of a deduplicated execution: the one that went out before."""
-    approval_id: str
+    approval_id: Optional[str]
     """The approval that it waits for, or went out by."""
-    original_provider: str
+    original_provider: Optional[str]
     """The provider from which a rule has rerouted it."""
-    provider: str
+    provider: Optional[str]
     """The provider to which a rule has rerouted it."""
-    shadows: List[Dict[str, Any]]
-    """What rules in shadow mode would have decided: rule and verdict of each."""
-    problems: List[Dict[str, Any]]
-    """Rules whose condition could not be decided: rule and detail of each."""
+    silence: Optional[KeptBack]
+    """The silence that keeps it back."""
+    interval: Optional[str]
+    """The calendar by which a rule lets nothing out at its time."""
+    shadows: Optional[List[ShadowVerdict]]
+    """What rules in shadow mode would have decided."""
+    problems: Optional[List[UndecidedRule]]
+    """Rules whose condition could not be decided."""
     execution_id: str
     """Its id."""
     action_id: str
@@ -3075,7 +3380,7 @@ class Verified(Model):
     """Whether all that was checked is as it was sealed."""
     records_checked: int
     """Rows of the trail that the key covers and the filters match, each compared with its seal."""
-    first_broken_at: Optional[datetime]
+    first_broken_at: Optional[str]
     """The id of the first record that is not as it was sealed."""
     first_record_id: Optional[str]
     """The id of the first record that was checked."""
@@ -3093,3 +3398,6 @@ class Verified(Model):
     """What to send as cursor to go on; null when complete."""
     newest_seal: Optional[NewestSeal]
     """Null before the first."""
+
+
+Step = Union[ActionStep, ConditionStep, SwitchStep, ParallelStep, LoopStep, ForEachStep, DelayStep, ApprovalStep, PlaybookStep]

@@ -8,7 +8,6 @@ API: what the document says is what is written.
 
 from __future__ import annotations
 
-import functools
 import json
 import keyword
 import os
@@ -82,6 +81,7 @@ class Models:
         self._doc = doc
         self.classes: dict[str, list[str]] = {}
         self._enums: dict[tuple[str, ...], list[str]] = {}
+        self._unions: dict[str, list[str]] = {}
         self._order: list[str] = []
         #: of each operation: the member that holds the answer, the class of it (or of its items), the member with items
         self.answers = {}
@@ -106,7 +106,8 @@ class Models:
             return "data", written, ""
         if len(lists) == 1 and name.startswith("list"):
             return "", self.type_of(members[lists[0]]["items"], "Item", "Items"), lists[0]
-        return "", self.type_of(schema, "Answer", "Answer") if members else "", ""
+        named = re.findall(r"\w+", self.type_of(schema, "Answer", "Answer"))
+        return "", next((one for one in named if one in self.classes), ""), ""
 
     def _is_list(self, schema: Json) -> bool:
         return resolve(self._doc, schema).get("type") == "array"
@@ -115,6 +116,11 @@ class Models:
         """The annotation for a schema that is a member of a class."""
         if "$ref" in schema:
             name, schema = str(schema["$ref"]).rpartition("/")[2], resolve(self._doc, schema)
+            if {"$ref"} == {key for one in schema.get("oneOf", []) for key in one}:
+                if name not in self._unions:
+                    self._unions[name] = []  # its parts may name it
+                    self._unions[name] = [self.type_of(one, name, "") for one in schema["oneOf"]]
+                return name
             if not schema.get("properties"):
                 return self.type_of(schema, name, "")
             self._class(name, schema)
@@ -123,9 +129,9 @@ class Models:
             if word in schema:
                 some = enumerate(schema[word])
                 return self._union([self.type_of(one, owner, f"{member}{number or ''}") for number, one in some])
-        kinds, words = schema.get("type", []), schema.get("enum", [])
+        kinds, words = schema.get("type", []), schema.get("enum", [schema.get("const")])
         kinds = kinds if isinstance(kinds, list) else [kinds]
-        found = ["None"] if "null" in kinds or None in words else []
+        found = ["None"] if "null" in kinds or None in schema.get("enum", []) else []
         key = tuple(sorted(one for one in words if isinstance(one, str)))
         if key:
             self._enums.setdefault(key, []).append(owner + member)
@@ -137,7 +143,7 @@ class Models:
         if kind == "string" and schema.get("format") == "date-time":
             return "datetime"
         if kind == "array":
-            return f"List[{self.type_of(schema.get('items', {}), owner, member.removesuffix('s'))}]"
+            return f"List[{self.type_of(schema.get('items', {}), owner, re.sub('(?<=ch)es$|s$', '', member))}]"
         if kind == "object" and schema.get("properties"):
             name = owner + member
             self._class(name, schema)
@@ -164,8 +170,6 @@ class Models:
         required, told = schema.get("required", []), "required" in schema
         for member, one in schema["properties"].items():
             kind = self.type_of(one, name, "".join(part.title() for part in re.split(r"[_-]", member)))
-            if kind in ("str", "Optional[str]") and member.endswith(("_at", "timestamp", "deadline")):
-                kind = kind.replace("str", "datetime")  # a document that does not say so
             kind = self._union([kind, "None"]) if told and member not in required else kind
             lines.append(f"    {member}{'_' if keyword.iskeyword(member) else ''}: {kind}")
             text = resolve(self._doc, one).get("description") or one.get("description")
@@ -185,16 +189,16 @@ class Models:
         imports = "from __future__ import annotations\n\nfrom datetime import datetime\n"
         imports += "from typing import Any, Dict, List, Literal, Optional, Union\n\nfrom tocsin._model import Model\n\n"
         head = _MADE.format(title="The objects of answers, with their members.")
-        return f"{head}{imports}{aliases}\n\n\n{body}\n"
+        unions = "".join(f"{name} = Union[{', '.join(parts)}]\n" for name, parts in self._unions.items())
+        return f"{head}{imports}{aliases}\n\n\n{body}\n\n\n{unions}"
 
 
 def _doc(text: str, indent: int) -> list[str]:
     text = " ".join(text.split()).replace("\\", "\\\\").replace('"""', "'''")
     text += " " if text.endswith('"') else ""
-    lines = textwrap.wrap(text, _WIDTH - indent - 3) or [""]
-    if len(lines) == 1:
-        return [f'{" " * indent}"""{lines[0]}"""']
-    return [f'{" " * indent}"""{lines[0]}', *(" " * indent + line for line in lines[1:]), " " * indent + '"""']
+    lines = textwrap.wrap(text, _WIDTH - indent - 3)
+    lines = [f'"""{text}"""'] if len(lines) == 1 else [f'"""{lines[0]}', *lines[1:], '"""']
+    return [" " * indent + line for line in lines]
 
 
 def _literal(name: str, words: tuple[str, ...]) -> str:
@@ -205,10 +209,9 @@ def _literal(name: str, words: tuple[str, ...]) -> str:
 
 def table(doc: Json, models: Models) -> str:
     """The module with the table of operations."""
-    lines = ["from __future__ import annotations", "", "from typing import Dict", ""]
-    lines += ["from tocsin._operation import Operation", "", "OPERATIONS: Dict[str, Operation] = {"]
+    lines = ["from __future__ import annotations\n\nfrom typing import Dict\n"]
+    lines += ["from tocsin._operation import Operation\n\nOPERATIONS: Dict[str, Operation] = {"]
     for path, method, op in operations(doc):
-        named = functools.partial(_named, op["parameters"])
         within, answer, items = models.answers[op["operationId"]]
         creates = method == "post" and not {"201", "202"}.isdisjoint(op["responses"])
         body = resolve(doc, op.get("requestBody", {})).get("content", {})
@@ -216,8 +219,8 @@ def table(doc: Json, models: Models) -> str:
         values = {
             "method": method.upper(),
             "path": path,
-            "query": named("query"),
-            "headers": named("header"),
+            "query": _named(op, "query"),
+            "headers": _named(op, "header"),
             "body": tuple(one for one, kind in members.items() if not kind.get("readOnly")),
             "within": within,
             "answer": answer,
@@ -229,8 +232,8 @@ def table(doc: Json, models: Models) -> str:
     return _MADE.format(title="The operations of the API.") + "\n".join([*lines, "}", ""])
 
 
-def _named(parameters: list[Json], place: str) -> tuple[str, ...]:
-    return tuple(one["name"] for one in parameters if one["in"] == place)
+def _named(op: Json, place: str) -> tuple[str, ...]:
+    return tuple(one["name"] for one in op["parameters"] if one["in"] == place)
 
 
 def codes(doc: Json) -> dict[str, set[int]]:

@@ -22,7 +22,7 @@ SDK = ROOT / "sdk"
 #: parameters that no method needs, because every method does what they are for
 OWN = {"envelope"}
 #: answers of a second kind, for which there is a method of its own
-SECOND = {"sendEvent": "EventForecast"}
+SECOND = {"sendEvent": "EventForecast", "getRecord": "AllRecords"}
 
 
 @functools.cache

@@ -133,6 +133,11 @@ class AsyncActions(AsyncDefinitions[models.Action]):
         query: Dict[str, Any] = {"limit": limit, "cursor": cursor, "page": page, "per_page": per_page}
         return self._list("listActionVersions", models.Version, {"action_id": action_id}, query)
 
+    @operation("getActionSchema")
+    async def schema(self) -> Any:
+        """The JSON Schema of definitions, for editors."""
+        return (await self._transport.call("getActionSchema")).body
+
     @operation("triggerAction")
     async def trigger(
         self,

@@ -72,10 +72,14 @@ class AsyncAudit(AsyncResource):
             if query["cursor"] is None:
                 return
 
-    @operation("getRecord")
-    async def get(self, record_id: str, *, all: Optional[bool] = None) -> models.RecordOrAll:  # noqa: A002
-        """The record of an execution, by its id or its dispatch's; ``all`` where there are several."""
-        return await self._one("getRecord", models.RecordOrAll, {"record_id": record_id}, {"all": all})
+    @operation("getRecord", own=("all",))
+    async def get(self, record_id: str) -> models.Record:
+        """The record of an execution, by its own id or that of its dispatch; the newest where there are several."""
+        return await self._one("getRecord", models.Record, {"record_id": record_id})
+
+    async def get_all(self, record_id: str) -> models.AllRecords:
+        """All records of an execution or a dispatch."""
+        return await self._one("getRecord", models.AllRecords, {"record_id": record_id}, {"all": True})
 
     @operation("explainRecord")
     async def why(self, record_id: str) -> models.Why:

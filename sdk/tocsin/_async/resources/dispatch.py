@@ -60,8 +60,8 @@ class AsyncDispatch(AsyncResource):
         dry_run: Optional[bool] = None,
         wait: Optional[int] = None,
         idempotency_key: Optional[str] = None,
-    ) -> List[models.Outcome]:
-        """Dispatch up to 1,000 at once; a fault of one is its own, and stands in its place of the answer."""
+    ) -> List[models.BatchItem]:
+        """Dispatch up to 1,000 at once; each item of the answer has the ``outcome`` or the ``error`` of one."""
         answer = await self._transport.call(
             "dispatchBatch",
             query={"dry_run": dry_run},
@@ -69,7 +69,7 @@ class AsyncDispatch(AsyncResource):
             headers=preferring(wait),
             key=idempotency_key,
         )
-        return [decode(models.Outcome, one) for one in answer.body]
+        return [decode(models.BatchItem, one) for one in answer.body]
 
     @operation("getDispatch")
     async def get(self, dispatch_id: str, *, wait: Optional[float] = None) -> models.Outcome:

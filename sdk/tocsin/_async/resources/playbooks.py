@@ -125,6 +125,11 @@ class AsyncPlaybooks(AsyncDefinitions[models.Playbook]):
         path: Dict[str, Any] = {"playbook_id": playbook_id}
         return await self._one("comparePlaybookVersions", models.VersionDifference, path, {"from": old, "to": new})
 
+    @operation("getPlaybookSchema")
+    async def schema(self) -> Any:
+        """The JSON Schema of definitions, for editors."""
+        return (await self._transport.call("getPlaybookSchema")).body
+
     @operation("runPlaybook", target="target_asset_id")
     async def run(
         self,

@@ -134,6 +134,11 @@ class Actions(Definitions[models.Action]):
         query: Dict[str, Any] = {"limit": limit, "cursor": cursor, "page": page, "per_page": per_page}
         return self._list("listActionVersions", models.Version, {"action_id": action_id}, query)
 
+    @operation("getActionSchema")
+    def schema(self) -> Any:
+        """The JSON Schema of definitions, for editors."""
+        return (self._transport.call("getActionSchema")).body
+
     @operation("triggerAction")
     def trigger(
         self,

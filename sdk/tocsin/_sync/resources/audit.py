@@ -73,10 +73,14 @@ class Audit(Resource):
             if query["cursor"] is None:
                 return
 
-    @operation("getRecord")
-    def get(self, record_id: str, *, all: Optional[bool] = None) -> models.RecordOrAll:  # noqa: A002
-        """The record of an execution, by its id or its dispatch's; ``all`` where there are several."""
-        return self._one("getRecord", models.RecordOrAll, {"record_id": record_id}, {"all": all})
+    @operation("getRecord", own=("all",))
+    def get(self, record_id: str) -> models.Record:
+        """The record of an execution, by its own id or that of its dispatch; the newest where there are several."""
+        return self._one("getRecord", models.Record, {"record_id": record_id})
+
+    def get_all(self, record_id: str) -> models.AllRecords:
+        """All records of an execution or a dispatch."""
+        return self._one("getRecord", models.AllRecords, {"record_id": record_id}, {"all": True})
 
     @operation("explainRecord")
     def why(self, record_id: str) -> models.Why:

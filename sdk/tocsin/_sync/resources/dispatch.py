@@ -61,8 +61,8 @@ class Dispatch(Resource):
         dry_run: Optional[bool] = None,
         wait: Optional[int] = None,
         idempotency_key: Optional[str] = None,
-    ) -> List[models.Outcome]:
-        """Dispatch up to 1,000 at once; a fault of one is its own, and stands in its place of the answer."""
+    ) -> List[models.BatchItem]:
+        """Dispatch up to 1,000 at once; each item of the answer has the ``outcome`` or the ``error`` of one."""
         answer = self._transport.call(
             "dispatchBatch",
             query={"dry_run": dry_run},
@@ -70,7 +70,7 @@ class Dispatch(Resource):
             headers=preferring(wait),
             key=idempotency_key,
         )
-        return [decode(models.Outcome, one) for one in answer.body]
+        return [decode(models.BatchItem, one) for one in answer.body]
 
     @operation("getDispatch")
     def get(self, dispatch_id: str, *, wait: Optional[float] = None) -> models.Outcome:

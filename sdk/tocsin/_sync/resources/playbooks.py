@@ -126,6 +126,11 @@ class Playbooks(Definitions[models.Playbook]):
         path: Dict[str, Any] = {"playbook_id": playbook_id}
         return self._one("comparePlaybookVersions", models.VersionDifference, path, {"from": old, "to": new})
 
+    @operation("getPlaybookSchema")
+    def schema(self) -> Any:
+        """The JSON Schema of definitions, for editors."""
+        return (self._transport.call("getPlaybookSchema")).body
+
     @operation("runPlaybook", target="target_asset_id")
     def run(
         self,
