@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.12 python3.11 python3.13 py
 BOOTSTRAP = $(or $(PYTHON),$(error Python 3.11 or newer is needed: apt install python3 python3-venv)) launcher/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-fast lint bench chaos fuzz lock audit sbom clean
+.PHONY: help run demo test test-fast lint sdk bench chaos fuzz lock audit sbom clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ test-fast: ## the tests that need no servers (unit, contract, house): half a min
 
 lint: ## check style, types and import rules
 	@$(BOOTSTRAP) lint
+
+sdk: ## write again what the SDK knows of the API, after a change of the OpenAPI document
+	@$(BOOTSTRAP) sdk
 
 bench: ## measure against raw Celery (minutes); ARGS="--only soak" chooses
 	@$(BOOTSTRAP) bench $(ARGS)
@@ -43,5 +46,5 @@ sbom: ## write the software bill of materials of a release, sbom.cdx.json (Cyclo
 	@$(BOOTSTRAP) sbom
 
 clean: ## remove .venv and caches; var/ with your data stays
-	@rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv build *.egg-info sdk/*.egg-info sdk/build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

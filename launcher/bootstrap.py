@@ -1,8 +1,9 @@
 """Sets up a bare machine: ``python3 launcher/bootstrap.py COMMAND [WORDS]``.
 
 The commands are ``run``, ``demo``, ``test``, ``lint``, ``bench`` and others (``COMMANDS``). In order of time: find a
-Python that is new enough; make ``.venv`` unless it is there; install what ``setup.cfg`` names in the versions, and with
-the hashes, of ``constraints.txt``, unless that was done before and both are unchanged; become the command. Needs the
+Python that is new enough; make ``.venv`` unless it is there; install what ``setup.cfg`` and ``sdk/pyproject.toml`` name
+in the versions, and with the hashes, of ``constraints.txt``, unless that was done before and all are unchanged; become
+the command. Needs the
 standard library only, and runs on old Pythons as far as it takes to say in one line that they are too old.
 """
 
@@ -24,6 +25,10 @@ VENV = ROOT / ".venv"
 STAMP = VENV / ".installed"
 #: version and hashes of every package, of all extras and platforms; ``make lock`` renews it
 LOCK = ROOT / "constraints.txt"
+#: what says which packages are needed, of the server and of the SDK
+LISTS = ("setup.cfg", "pyproject.toml", "sdk/pyproject.toml")
+#: the SDK with its command line, which is installed with the server
+SDK = "./sdk[cli]"
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 OLDEST = (3, 11)
 CANDIDATES = ("python3.12", "python3.11", "python3.13", "python3.14")
@@ -58,11 +63,12 @@ COMMANDS = {
         [["python", "-m", "pytest", "--hypothesis-profile", "fuzz", "--timeout", "3600", *FUZZ, *SIDE_BY_SIDE]],
     ),
     "bench": (("test",), [["python", "tests/bench/run.py"]]),
+    "sdk": (("test",), [["python", "sdk/tools/generate.py"], ["python", "sdk/tools/sync.py"]]),
     "lint": (
         ("lint", "test"),
         [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy", "."], ["lint-imports"]],
     ),
-    "lock": ((), [["uv", "pip", "compile", *RENEWING, "--output-file", LOCK.name, "setup.cfg"]]),
+    "lock": ((), [["uv", "pip", "compile", *RENEWING, "--output-file", LOCK.name, "setup.cfg", "sdk/pyproject.toml"]]),
     "audit": (("release",), [["pip-audit", "--require-hashes", "--disable-pip", "--requirement", LOCK.name]]),
     "sbom": (
         ("release",),
@@ -129,7 +135,7 @@ def fingerprint() -> str:
 
     The place counts because scripts name their folder.
     """
-    parts = [(ROOT / name).read_bytes() for name in ("setup.cfg", "pyproject.toml", LOCK.name)]
+    parts = [(ROOT / name).read_bytes() for name in (*LISTS, LOCK.name)]
     return hashlib.sha256(b"\0".join([*parts, str(VENV).encode()])).hexdigest()
 
 
@@ -143,7 +149,7 @@ def installed() -> tuple[str, set[str]]:
 
 
 def prepare(extras: tuple[str, ...]) -> None:
-    """Install into ``.venv`` everything ``setup.cfg`` names, and these extras.
+    """Install into ``.venv`` the server with these extras, and the SDK.
 
     Raises:
         SetupError: it cannot be done; the message says why.
@@ -197,12 +203,12 @@ def _install(extras: list[str]) -> None:
     uv.append("--compile-bytecode")  # as pip does; else the processes that start together each compile the same
     if SYSTEM_CERTIFICATES.exists():
         uv.append("--system-certs")  # as pip does; a company's own authority is known there only
-    if not (_install_uv(pip) and _succeeds([*uv, "-e", what])):
+    if not (_install_uv(pip) and _succeeds([*uv, "-e", what, "-e", SDK])):
         say("Installing with pip, which takes longer")
         complaint = "Installing failed (the first start needs a network)"
         # pip hashes what it takes from lists only, so it takes the whole list, and then nothing for the checkout itself
         _run([*pip, "--require-hashes", "-r", str(LOCK)], complaint)
-        _run([*pip, "--no-deps", "--no-build-isolation", "-e", what], complaint)
+        _run([*pip, "--no-deps", "--no-build-isolation", "-e", what, "-e", SDK], complaint)
     STAMP.write_text(json.dumps({"fingerprint": fingerprint(), "extras": extras}))
     say("Installed")
 

@@ -24,6 +24,8 @@ from tests.support.waiting import eventually
 PATIENCE = 240
 #: the pages that show commands with their answers; none depends on another
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/tutorials").glob("*.md"))]
+#: the pages whose Python runs as it stands
+IN_PYTHON = [ROOT / "README.md", ROOT / "sdk/README.md", ROOT / "docs/sdk.md"]
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +170,22 @@ def test_a_page_shows_what_happens(home, running, page, tmp_path):
     url = f"http://127.0.0.1:{home['PORT']}"
     walkthrough.run(shown, tmp_path / "page", Path(home["TOCSIN_VAR_DIR"]), url, PATIENCE)
     assert [fault for fault in map(walkthrough.fault, shown.blocks) if fault] == []
+
+
+@pytest.mark.parametrize("page", IN_PYTHON, ids=lambda page: page.parent.name + page.stem)
+def test_the_python_of_a_page_runs(home, running, page, tmp_path):
+    """The examples of a page, copied one after the other into a program, run without any configuration."""
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL))
+    assert "from tocsin import Client" in code
+    (tmp_path / "var").symlink_to(home["TOCSIN_VAR_DIR"])
+    (tmp_path / "launcher").symlink_to(ROOT / "launcher")
+    environment = clean_environment(XDG_CONFIG_HOME=str(tmp_path), PYTHONPATH=str(ROOT / "sdk"))
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert done.stdout
 
 
 def test_flower_shows_the_demo(running):

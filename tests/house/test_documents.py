@@ -9,7 +9,9 @@ import pytest
 from tests.house.test_shape import ROOT
 from tests.house.test_words import PAGES
 
-_FOLDERS = "api|cacao|config|docs|examples|expressions|gateway|launcher|playbooks|providers|store|tasks|tests|worker"
+_FOLDERS = (
+    "api|cacao|config|docs|examples|expressions|gateway|launcher|playbooks|providers|sdk|store|tasks|tests|worker"
+)
 _FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _NAMED = re.compile(rf"`((?:{_FOLDERS})/[^`\s]*)`")

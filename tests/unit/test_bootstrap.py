@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,8 @@ def checkout(tmp_path, monkeypatch):
     (tmp_path / "setup.cfg").write_text("[metadata]")
     (tmp_path / "pyproject.toml").write_text("")
     (tmp_path / "constraints.txt").write_text("")
+    (tmp_path / "sdk").mkdir()
+    (tmp_path / "sdk/pyproject.toml").write_text("")
     done = []
     monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
     monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
@@ -95,7 +98,7 @@ def checkout(tmp_path, monkeypatch):
 
 
 def test_the_second_start_installs_nothing(checkout):
-    """What is installed is installed again only when setup.cfg changed or more is asked for, and never loses extras."""
+    """What is installed is installed again only when a list changed or more is asked for, and never loses extras."""
     folder, done = checkout
     bootstrap.prepare(())
     bootstrap.prepare(())
@@ -106,6 +109,9 @@ def test_the_second_start_installs_nothing(checkout):
     (folder / "setup.cfg").write_text("[metadata]\nname = other")
     bootstrap.prepare(())
     assert done == ["create", [], ["test"], ["test"]]
+    (folder / "sdk/pyproject.toml").write_text("[project]")
+    bootstrap.prepare(())
+    assert done == ["create", [], ["test"], ["test"], ["test"]]
 
 
 def test_an_environment_from_elsewhere_is_made_again(checkout):
@@ -129,11 +135,13 @@ def test_make_alone_prints_what_can_be_made():
 
 
 def test_every_package_is_named_with_its_version_and_hashes():
-    """The list covers what setup.cfg names, of all extras; nothing is installed that it does not vouch for."""
+    """The list covers what server and SDK name, of all extras; nothing is installed that it does not vouch for."""
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg")
     wanted = settings["options"]["install_requires"] + "".join(settings["options.extras_require"].values())
-    names = {re.split(r"[\[<>=!;]", line)[0].strip().lower() for line in wanted.splitlines() if line.strip()}
+    sdk = tomllib.loads((ROOT / "sdk/pyproject.toml").read_text())["project"]
+    lines = [*wanted.splitlines(), *sdk["dependencies"], *sdk["optional-dependencies"]["cli"]]
+    names = {re.split(r"[\[<>=!;]", line)[0].strip().lower() for line in lines if line.strip()}
     lock = (ROOT / "constraints.txt").read_text()
     assert names
     for name in names:
@@ -153,7 +161,8 @@ def test_the_lines_about_one_package_end_with_it():
 def test_a_change_of_the_list_is_a_reason_to_install(monkeypatch, tmp_path):
     """A developer who pulls a commit with other versions gets them with the next command."""
     before = bootstrap.fingerprint()
-    for name in ("setup.cfg", "pyproject.toml", "constraints.txt"):
+    (tmp_path / "sdk").mkdir()
+    for name in ("setup.cfg", "pyproject.toml", "sdk/pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
     assert bootstrap.fingerprint() == before

@@ -1,0 +1,76 @@
+"""What actions and playbooks share: definitions that are written, and applied whether they exist or not."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Dict, Generic, Mapping, Optional, Type, TypeVar
+
+from tocsin._async.resource import AsyncResource
+from tocsin._errors import Conflict, NotFound
+from tocsin._model import Model
+from tocsin._values import Definition, definition, names_of, parsed
+
+Written = TypeVar("Written", bound=Model)
+Some = TypeVar("Some", bound=Model)
+_LOOKS = 3
+
+
+class AsyncDefinitions(AsyncResource, Generic[Written]):
+    """A resource of definitions with versions."""
+
+    _operations: ClassVar[Mapping[str, str]]
+    _named: str
+    _into: Type[Written]
+    #: whether the server reads YAML where definitions are written
+    _yaml: bool
+
+    async def apply(self, given: Definition, *, id: Optional[str] = None) -> Written:  # noqa: A002
+        """Create what the definition describes, or replace it where it exists.
+
+        Which one that is says ``id``, else the ``id`` in the definition, else its name.
+        """
+        wanted, name = (id, None) if id else names_of(given)
+        wanted = wanted or await self._named_so(name)
+        for look in range(_LOOKS):
+            try:
+                if wanted is not None:
+                    return await self._write(self._operations["replace"], self._into, given, {self._named: wanted})
+            except NotFound:
+                if look == _LOOKS - 1:
+                    raise
+            try:
+                return await self._write(self._operations["create"], self._into, given, named=id)
+            except Conflict:  # another caller has created it meanwhile
+                wanted = wanted or await self._named_so(name)
+                if wanted is None or look == _LOOKS - 1:
+                    raise
+        raise AssertionError
+
+    async def _named_so(self, name: Optional[str]) -> Optional[str]:
+        """The id of the definition with a name; None where there is none."""
+        if name:
+            async for one in self._list(self._operations["list"], self._into, query={"search": name[:200]}):
+                if one["name"] == name:
+                    found: str = one["id"]
+                    return found
+        return None
+
+    async def _write(
+        self,
+        name: str,
+        into: Type[Some],
+        given: Definition,
+        path: Optional[Mapping[str, str]] = None,
+        query: Optional[Mapping[str, Any]] = None,
+        if_match: Optional[str] = None,
+        *,
+        key: Optional[str] = None,
+        named: Optional[str] = None,
+    ) -> Some:
+        """Send a definition."""
+        body, kind = definition(given)
+        if isinstance(body, str) and (named or not self._yaml):
+            body, kind = parsed(given), "application/json"
+        if named:
+            body = {"id": named, **body}
+        headers: Dict[str, Optional[str]] = {"If-Match": if_match}
+        return await self._one(name, into, path, query, body=body, kind=kind, headers=headers, key=key)

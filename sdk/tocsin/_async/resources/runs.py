@@ -1,0 +1,123 @@
+"""Runs of playbooks: follow, steer, decide and compare them."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+from tocsin import models
+from tocsin._async.handles import AsyncRunHandle
+from tocsin._async.pages import AsyncPages
+from tocsin._async.resource import AsyncResource
+from tocsin._operation import operation
+from tocsin._values import Many, When
+
+
+class AsyncRuns(AsyncResource):
+    """Executions of playbooks."""
+
+    @operation("listRuns", target="target_asset_id")
+    def list(
+        self,
+        *,
+        status: Optional[Many[models.RunStatus]] = None,
+        playbook_id: Optional[str] = None,
+        target: Optional[str] = None,
+        trigger: Optional[models.RunTrigger] = None,
+        dry_run: Optional[bool] = None,
+        since: Optional[When] = None,
+        until: Optional[When] = None,
+        limit: Optional[int] = None,
+        cursor: Optional[str] = None,
+        page: Optional[int] = None,
+        per_page: Optional[int] = None,
+    ) -> AsyncPages[models.RunItem]:
+        """The runs, the newest first; ``since`` is a moment or, as a ``timedelta``, so long ago."""
+        query: Dict[str, Any] = {
+            "status": status,
+            "playbook_id": playbook_id,
+            "target_asset_id": target,
+            "trigger": trigger,
+        }
+        query.update({"dry_run": dry_run, "from": since, "to": until})
+        query.update(limit=limit, cursor=cursor, page=page, per_page=per_page)
+        return self._list("listRuns", models.RunItem, query=query)
+
+    @operation("getRun")
+    async def get(self, run_id: str, *, wait: Optional[float] = None) -> models.Run:
+        """One run with its steps; with ``wait`` as soon as its state is another."""
+        return await self._one("getRun", models.Run, {"run_id": run_id}, {"wait": wait})
+
+    def handle(self, run_id: str) -> AsyncRunHandle:
+        """The handle of a run, to wait for it, follow it and steer it; nothing is asked."""
+        return AsyncRunHandle(self._transport, run_id)
+
+    @operation("cancelRun")
+    async def cancel(self, run_id: str) -> models.Run:
+        """Cancel it: no later step starts after the answer; 409 where it has ended."""
+        return await self._one("cancelRun", models.Run, {"run_id": run_id})
+
+    @operation("pauseRun")
+    async def pause(self, run_id: str) -> models.Run:
+        """Pause it before its next step."""
+        return await self._one("pauseRun", models.Run, {"run_id": run_id})
+
+    @operation("resumeRun")
+    async def resume(self, run_id: str) -> models.Run:
+        """Let it go on."""
+        return await self._one("resumeRun", models.Run, {"run_id": run_id})
+
+    @operation("retryRun", begin="from")
+    async def retry(
+        self,
+        run_id: str,
+        parameters: Optional[Dict[str, Any]] = None,
+        *,
+        begin: Optional[str] = None,
+        revisions: Optional[str] = None,
+        idempotency_key: Optional[str] = None,
+    ) -> AsyncRunHandle:
+        """Run it again from what ``failed``, or from the ``start``; returns the new run."""
+        return await self.handle(run_id).retry(
+            parameters, begin=begin, revisions=revisions, idempotency_key=idempotency_key
+        )
+
+    @operation("listRunSteps")
+    def steps(
+        self, run_id: str, *, limit: Optional[int] = None, cursor: Optional[str] = None
+    ) -> AsyncPages[models.StepDoing]:
+        """Its steps, each iteration by itself, with what came of them."""
+        return self._list("listRunSteps", models.StepDoing, {"run_id": run_id}, {"limit": limit, "cursor": cursor})
+
+    @operation("listRunLogs")
+    def logs(
+        self, run_id: str, *, limit: Optional[int] = None, cursor: Optional[str] = None
+    ) -> AsyncPages[models.RunLogLine]:
+        """The log lines of all its steps, in order of time."""
+        return self._list("listRunLogs", models.RunLogLine, {"run_id": run_id}, {"limit": limit, "cursor": cursor})
+
+    @operation("getRunTimeline")
+    async def timeline(
+        self, run_id: str, *, limit: Optional[int] = None, cursor: Optional[str] = None
+    ) -> models.Timeline:
+        """When each step was waited for and ran."""
+        query: Dict[str, Any] = {"limit": limit, "cursor": cursor}
+        return await self._one("getRunTimeline", models.Timeline, {"run_id": run_id}, query)
+
+    @operation("comparePlaybookExecutions")
+    async def diff(self, run_id: str, against: str) -> models.Comparison:
+        """What differs from another run of the same playbook."""
+        return await self._one("comparePlaybookExecutions", models.Comparison, {"run_id": run_id}, {"against": against})
+
+    @operation("approveStep")
+    async def approve(
+        self, run_id: str, step_id: str, note: str = "", *, iteration: Optional[str] = None
+    ) -> models.StepDoing:
+        """Approve what a step waits for; in a loop ``iteration`` says which."""
+        return await self.handle(run_id).step(step_id).approve(note, iteration=iteration)
+
+    @operation("rejectStep")
+    async def reject(
+        self, run_id: str, step_id: str, note: str = "", *, iteration: Optional[str] = None
+    ) -> models.StepDoing:
+        """Reject what a step waits for; in a loop ``iteration`` says which."""
+        return await self.handle(run_id).step(step_id).reject(note, iteration=iteration)

@@ -1,0 +1,278 @@
+"""Calls: one request to the server, sent again where that is right, and read.
+
+In order of time ``send`` gives the call its idempotency key, sends it, looks at what came (``tocsin._retrying`` says
+whether it is sent again), and returns an answer or raises an error of ``tocsin.errors``. httpx is imported with the
+first client, not with the package. A process that was forked opens connections of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import ssl
+import uuid
+from contextlib import asynccontextmanager
+from time import monotonic
+from types import MappingProxyType
+from typing import Any, AsyncIterator, Mapping, NamedTuple, Optional, Type
+
+import httpx
+
+from tocsin._answers import Answer, error_of, read
+from tocsin._errors import CertificateRefused, ConnectionFailed, TimedOut
+from tocsin._operation import Operation
+from tocsin._operations import OPERATIONS
+from tocsin._retrying import Tries
+from tocsin._settings import Settings
+from tocsin._values import JSON, encoded, path_of, query_of
+from tocsin._version import VERSION
+
+_CONNECT = 5.0
+#: a stream says something at least every 15 seconds
+_SILENCE = 45.0
+#: the request did not reach the server
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+log = logging.getLogger("tocsin")
+
+
+class Options(NamedTuple):
+    """How calls are made."""
+
+    timeout: float = 30.0
+    tries: int = 5
+    headers: Mapping[str, str] = _NONE
+    verify: Any = True
+    proxy: Optional[str] = None
+
+
+class Call(NamedTuple):
+    """One logical call, which may be sent several times."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = _NONE
+    headers: Mapping[str, str] = _NONE
+    content: Optional[bytes] = None
+    #: whether it may be sent again where it may have been carried out, and where it was refused
+    repeatable: bool = True
+    refusals: bool = True
+    #: seconds that the server was asked to wait, and the moment after which nothing is sent again
+    wait: float = 0.0
+    deadline: Optional[float] = None
+
+
+class AsyncTransport:
+    """The connections to one server."""
+
+    def __init__(self, settings: Settings, options: Options, shared: Optional[AsyncTransport] = None) -> None:
+        self.settings = settings
+        self.options = options
+        self._shared = shared
+        self._http: Optional[httpx.AsyncClient] = None
+        self._owner = 0
+        #: whether the server has answered before
+        self._known = False
+
+    def with_options(self, options: Options) -> AsyncTransport:
+        """The same connections with other options."""
+        return AsyncTransport(self.settings, options, self._shared or self)
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """The connections of this process."""
+        if self._shared is not None:
+            return self._shared.http
+        if self._http is None or self._owner != os.getpid():
+            key = self.settings.key
+            # without TLS the certificates, which take 20 ms to read, are not needed
+            verify = self.options.verify if self.settings.url.startswith("https:") else False
+            self._http = httpx.AsyncClient(
+                base_url=self.settings.url,
+                headers={"User-Agent": f"tocsin-python/{VERSION}"},
+                auth=_Bearer(key.reveal()) if key else None,
+                verify=verify,
+                proxy=self.options.proxy,
+                limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
+                timeout=httpx.Timeout(self.options.timeout, connect=_CONNECT, pool=None),
+            )
+            self._owner = os.getpid()
+        return self._http
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._http is not None and self._owner == os.getpid():
+            await self._http.aclose()
+        self._http = None
+
+    async def call(
+        self,
+        name: str,
+        path: Optional[Mapping[str, str]] = None,
+        query: Optional[Mapping[str, Any]] = None,
+        *,
+        body: Any = None,
+        kind: str = JSON,
+        headers: Optional[Mapping[str, Optional[str]]] = None,
+        key: Optional[str] = None,
+        deadline: Optional[float] = None,
+    ) -> Answer:
+        """Carry out an operation of the document.
+
+        ``key`` is the caller's idempotency key. After ``deadline`` (of ``time.monotonic``) nothing is sent again.
+        """
+        operation = OPERATIONS[name]
+        sent = {name: value for name, value in (headers or {}).items() if value}
+        keyed = "Idempotency-Key" in operation.headers
+        if keyed or operation.creates:
+            sent["Idempotency-Key"] = key or str(uuid.uuid4())
+        if body is not None:
+            sent["Content-Type"] = kind
+        content = None if body is None else body.encode() if isinstance(body, str) else encoded(body)
+        certain = _certain(operation, keyed=keyed, headers=sent)
+        wait = float((query or {}).get("wait") or 0)
+        return await self.send(
+            Call(
+                operation.method,
+                path_of(operation.path, path or {}),
+                query_of(query or {}),
+                sent,
+                content,
+                repeatable=certain,
+                refusals=certain or operation.method != "PATCH",
+                wait=wait,
+                deadline=deadline,
+            )
+        )
+
+    async def send(self, call: Call) -> Answer:
+        """Send a call until it is answered or must not be sent again.
+
+        Raises:
+            ApiError: the server refuses it.
+            ConnectionFailed: there is no answer.
+        """
+        tries = Tries(
+            self.options.tries,
+            repeatable=call.repeatable,
+            refusals=call.refusals,
+            expected=self.known,
+            deadline=call.deadline,
+        )
+        while True:
+            begun = monotonic()
+            try:
+                response = await self._once(call)
+            except httpx.TransportError as error:
+                log.debug("%s %s: %s", call.method, call.path, type(error).__name__)
+                pause = None if _untrusted(error) else tries.lost(connected=not isinstance(error, _UNSENT))
+                if pause is None:
+                    raise self._failed(error, call, tries.made) from error
+            else:
+                self._answered(call, response, begun)
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                if response.status_code < 400:
+                    return read(f"{self.settings.url}{call.path}", response.status_code, headers, response.content)
+                refusal = error_of(response.status_code, headers, response.content)
+                pause = tries.refused(refusal.status, refusal.code, refusal.retry_after)
+                if pause is None:
+                    raise refusal
+            await asyncio.sleep(pause)
+
+    async def _once(self, call: Call) -> httpx.Response:
+        read_for = self.options.timeout + call.wait
+        if call.deadline is not None:
+            read_for = min(read_for, max(1.0, call.deadline - monotonic() + 1.0))
+        return await self.http.request(
+            call.method,
+            call.path,
+            params=call.query or None,
+            headers={**self.options.headers, **call.headers},
+            content=call.content,
+            timeout=httpx.Timeout(read_for, connect=_CONNECT, pool=None),
+        )
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, query: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> AsyncIterator[httpx.Response]:
+        """Open an answer that goes on; what is refused is raised, and nothing is sent again here."""
+        begun = monotonic()
+        async with self.http.stream(
+            "GET",
+            path,
+            params=query_of(query) or None,
+            headers={**self.options.headers, "Accept": "text/event-stream", "Cache-Control": "no-store", **headers},
+            timeout=httpx.Timeout(_SILENCE, connect=_CONNECT, pool=None),
+        ) as response:
+            self._answered(Call("GET", path), response, begun)
+            if response.status_code >= 400:
+                content = await response.aread()
+                named = {name.lower(): value for name, value in response.headers.items()}
+                raise error_of(response.status_code, named, content)
+            yield response
+
+    @property
+    def known(self) -> bool:
+        """Whether the server has answered before, so that one that cannot be reached is expected back."""
+        return (self._shared or self)._known  # noqa: SLF001 - of the same class
+
+    def _answered(self, call: Call, response: httpx.Response, begun: float) -> None:
+        (self._shared or self)._known = True  # noqa: SLF001 - of the same class
+        log.debug(
+            "%s %s: %s in %.0f ms (request %s)",
+            call.method,
+            call.path,
+            response.status_code,
+            (monotonic() - begun) * 1000,
+            response.headers.get("X-Request-Id", "unknown"),
+        )
+
+    def _failed(self, error: httpx.TransportError, call: Call, tries: int) -> ConnectionFailed:
+        what = f"{call.method} {self.settings.url}{call.path}"
+        often = f", at each of {tries} tries" if tries > 1 else ""
+        if _untrusted(error):
+            return CertificateRefused(f"{what}: the server's certificate is not trusted here: {error}")
+        kind: Type[ConnectionFailed] = TimedOut if isinstance(error, httpx.TimeoutException) else ConnectionFailed
+        words = "no answer in time" if kind is TimedOut else "no connection, or no whole answer"
+        return kind(f"{what}: {words}{often}: {str(error) or type(error).__name__}")
+
+
+class _Bearer(httpx.Auth):
+    """Adds the key to each request, and shows it nowhere."""
+
+    def __init__(self, key: str) -> None:
+        self._header = _Header(f"Bearer {key}")
+
+    def auth_flow(self, request: httpx.Request) -> Any:
+        request.headers["Authorization"] = str.__str__(self._header)
+        yield request
+
+
+class _Header(str):
+    """A header that tracebacks with the values of variables show masked."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'Bearer …'"
+
+
+def _certain(operation: Operation, *, keyed: bool, headers: Mapping[str, str]) -> bool:
+    """Whether sending it once more does nothing twice."""
+    if operation.method == "PATCH":
+        return "If-Match" in headers
+    return keyed or not operation.creates
+
+
+def _untrusted(error: BaseException) -> bool:
+    """Whether the server's certificate was refused."""
+    cause: Optional[BaseException] = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return "CERTIFICATE_VERIFY_FAILED" in str(error)
