@@ -18,8 +18,10 @@ from api.http import examples as http_examples
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.base_schema import Schema
-from api.http.blueprint import LOCATION, Blueprint, View, answer
-from config.errors import Problem
+from api.http.blueprint import LOCATION, Blueprint, View, answer, finished, written
+from api.http.conditional import entity_tags, preconditions
+from api.http.conditional.documented import ETAG, IF_MATCH, IF_NONE_MATCH, IF_NONE_THERE, UNCHANGED
+from config.errors import Conflict, PreconditionFailed, Problem
 from store.definitions.versioned import DefinitionKind, Kept, Page
 from store.engine import db
 from store.paging import Found
@@ -67,7 +69,7 @@ class Routes(Generic[Kept]):
     show_version: Callable[[str, db.Row], dict[str, Any]]
     #: the members that answers to writes have besides the definition, their description, and the function that makes
     #: them
-    written: DocumentedShape | None = None
+    written_shape: DocumentedShape | None = None
     written_words: str = ""
     show_more: Callable[[Kept], dict[str, Any]] = lambda _kept: {}
     #: whether bodies may be YAML
@@ -85,7 +87,7 @@ class Routes(Generic[Kept]):
     def create(self, view: View) -> View:
         """Declare ``POST /KINDs``."""
         words = f"The {self.kind.noun} as it is kept{self.written_words}."
-        answers = self._answers(self._written, words, 201, headers=LOCATION, fails=(409,), takes_body=True)
+        answers = self._answers(self._written, words, 201, headers=LOCATION | ETAG, fails=(409,), takes_body=True)
         return self._declare("POST", "", "write", answers, self._reads(self.definition))(view)
 
     def validate(self, view: View) -> View:
@@ -99,23 +101,27 @@ class Routes(Generic[Kept]):
 
     def get(self, view: View) -> View:
         """Declare ``GET /KINDs/ID``."""
-        answers = self._answers(self._whole, f"The {self.kind.noun}.", fails=(404,))
-        return self._declare("GET", self._id, "read", answers)(view)
+        answers = self._answers(self._whole, f"The {self.kind.noun}.", headers=ETAG, fails=(404,))
+        return self._declare("GET", self._id, "read", answers, takes=(IF_NONE_MATCH,))(UNCHANGED(view))
 
     def replace(self, view: View) -> View:
         """Declare ``PUT /KINDs/ID``."""
-        more = (*self._forcible(), self._reads(self.definition))
-        return self._declare("PUT", self._id, "write", self._rewritten(), *more)(view)
+        words = "There was none of this id; it is created, because If-None-Match says *."
+        created = {"example": self._written.example, "words": words, "headers": LOCATION | ETAG}
+        also = self.blueprint.also(201, self._written.schema, **created)
+        more = (*self._forcible(), also, self._reads(self.definition))
+        return self._declare("PUT", self._id, "write", self._rewritten(), *more, takes=(IF_MATCH, IF_NONE_THERE))(view)
 
     def change(self, view: View) -> View:
         """Declare ``PATCH /KINDs/ID``."""
         reads = self.blueprint.reads(self.changes.schema, example=self.changes.example)
-        return self._declare("PATCH", self._id, "write", self._rewritten(), *self._forcible(), reads)(view)
+        more = (*self._forcible(), reads)
+        return self._declare("PATCH", self._id, "write", self._rewritten(), *more, takes=(IF_MATCH,))(view)
 
     def delete(self, view: View) -> View:
         """Declare ``DELETE /KINDs/ID``."""
-        answers = self.blueprint.answers(204, words="It is gone.", fails=(404, 409))
-        return self._declare("DELETE", self._id, "write", answers, self._force)(view)
+        answers = self.blueprint.answers(204, words="It is gone.", fails=(404, 409, 412))
+        return self._declare("DELETE", self._id, "write", answers, self._force, takes=(IF_MATCH,))(view)
 
     def enable(self, view: View) -> View:
         """Declare ``POST /KINDs/ID/enable``."""
@@ -145,20 +151,45 @@ class Routes(Generic[Kept]):
 
     def answer_created(self, kept: Kept) -> Response:
         """A new definition, with its address."""
-        location = f"{request.path.rstrip('/')}/{kept.id}"
-        return answer({"data": self.show(kept), **self.show_more(kept)}, 201, {"Location": location})
+        path = request.path.rstrip("/")
+        at = path if path.endswith(f"/{kept.id}") and request.method == "PUT" else f"{path}/{kept.id}"
+        return self._tagged(kept, 201, {"Location": at}, **self.show_more(kept))
 
     def answer_written(self, kept: Kept) -> Response:
         """A definition that was changed."""
-        return answer({"data": self.show(kept), **self.show_more(kept)})
+        return self._tagged(kept, **self.show_more(kept))
 
     def answer_one(self, kept: Kept) -> Response:
         """A definition."""
-        return answer({"data": self.show(kept)})
+        return self._tagged(kept)
 
     def answer_get(self, definition_id: str) -> Response:
-        """The definition of that id."""
-        return self.answer_one(db.read_one(self.kind.get, caller().workspace_id, definition_id))
+        """The definition of that id; nothing of it where the reader knows it as it is."""
+        kept = db.read_one(self.kind.get, caller().workspace_id, definition_id)
+        shown = written(self.show(kept))
+        tag = entity_tags.of(shown, preconditions.state_of(kept))
+        return preconditions.tagged(lambda headers: finished(f'{{"data":{shown}}}', headers=headers), tag)
+
+    def answer_replaced(
+        self, definition_id: str, given: Mapping[str, Any], create: Callable[..., Kept], revise: Callable[..., Kept]
+    ) -> Response:
+        """What ``PUT`` leads to: a change; with ``If-None-Match: *`` a new definition where there is none of that id.
+
+        Raises:
+            PreconditionFailed: there is one, or not the one that the caller means.
+        """
+        if not preconditions.creates():
+            return self.answer_written(revise(caller(), definition_id, given, guard=self.guard(definition_id)))
+        try:
+            return self.answer_created(create(caller(), {**given, "id": definition_id}))
+        except Conflict as error:
+            if error.code != "already_exists":
+                raise
+            raise PreconditionFailed(str(error), code=error.code) from error
+
+    def guard(self, definition_id: str) -> Callable[[db.Connection], None] | None:
+        """What the present request relies on of that definition."""
+        return preconditions.guard(self.kind, caller().workspace_id, definition_id)
 
     def answer_versions(self, query: dict[str, Any], definition_id: str) -> Response:
         """The requested page of versions."""
@@ -176,11 +207,18 @@ class Routes(Generic[Kept]):
 
     @property
     def _written(self) -> DocumentedShape:
-        return self.written or self._whole
+        return self.written_shape or self._whole
 
-    def _declare(self, method: str, path: str, permission: str, *more: Decorator) -> Decorator:
+    def _tagged(self, kept: Kept, status: int = 200, headers: dict[str, str] | None = None, **more: Any) -> Response:
+        shown = self.show(kept)
+        tag = entity_tags.of(written(shown), preconditions.state_of(kept))
+        return answer({"data": shown, **more}, status, {**(headers or {}), "ETag": f'"{tag}"'})
+
+    def _declare(
+        self, method: str, path: str, permission: str, *more: Decorator, takes: Sequence[dict[str, Any]] = ()
+    ) -> Decorator:
         things = f"{self.kind.noun}s"
-        route = self.blueprint.route(f"/{things}{path}", methods=[method])
+        route = self.blueprint.route(f"/{things}{path}", methods=[method], parameters=takes)
 
         def decorate(view: View) -> View:
             for one in (*more, requires(f"{permission}:{things}"), route):
@@ -201,12 +239,12 @@ class Routes(Generic[Kept]):
 
     def _rewritten(self) -> Decorator:
         words = f"The {self.kind.noun} as it is now{self.written_words}."
-        return self._answers(self._written, words, fails=(404, 409), takes_body=True)
+        return self._answers(self._written, words, headers=ETAG, fails=(404, 409, 412), takes_body=True)
 
     def _switch(self, word: str, shape: DocumentedShape, *more: Decorator) -> Decorator:
-        fails = tuple(sorted({*self.switch_fails, *((409,) if more else ())}))
-        answers = self._answers(shape, f"The {self.kind.noun} as it is now.", fails=fails)
-        return self._declare("POST", f"{self._id}/{word}", "write", answers, *more)
+        fails = tuple(sorted({*self.switch_fails, 412, *((409,) if more else ())}))
+        answers = self._answers(shape, f"The {self.kind.noun} as it is now.", headers=ETAG, fails=fails)
+        return self._declare("POST", f"{self._id}/{word}", "write", answers, *more, takes=(IF_MATCH,))
 
     @property
     def _force(self) -> Decorator:

@@ -1,5 +1,6 @@
 """``/api/actions/executions`` and ``/api/actions/{id}/executions``: executions of actions."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +14,10 @@ from api.http import pages
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.base_schema import Schema
-from api.http.blueprint import Blueprint, answer
-from api.http.long_poll import wait_for_news
+from api.http.blueprint import Blueprint, finished, written
+from api.http.conditional import entity_tags, preconditions
+from api.http.conditional.documented import ETAG, IF_NONE_MATCH, UNCHANGED
+from api.http.conditional.preconditions import Seen
 from store.access import Caller
 from store.definitions import actions
 from store.engine import db
@@ -82,20 +85,20 @@ def list_action_executions(query: dict[str, Any], action_id: str) -> Response:
     return _listed(query, {"action_id": action_id})
 
 
-@blueprint.get("/actions/executions/<id:execution_id>")
+@blueprint.get("/actions/executions/<id:execution_id>", parameters=[IF_NONE_MATCH])
 @requires("read:actions")
 @blueprint.arguments(WaitQuery(), location="query")
-@blueprint.answers(200, _ONE, example={"data": examples.EXECUTION}, words="The execution.", fails=(404,))
+@blueprint.answers(
+    200, _ONE, example={"data": examples.EXECUTION}, words="The execution.", headers=ETAG, fails=(404, 412)
+)
+@UNCHANGED
 def get_execution(query: dict[str, Any], execution_id: str) -> Response:
     """Get an action execution.
 
-    With wait, the answer comes when the status or the attempt changes, at the latest after that many seconds.
+    With wait, the answer comes when the status or the attempt changes, at the latest after that many seconds. With
+    If-None-Match too, it comes at once if the execution is another than the reader knows, and is 304 if it stays so.
     """
-    row = _read(execution_id)
-    waits = query["wait"] and row.status not in transitions.TERMINAL
-    if waits and wait_for_news(row.id, (row.status, row.attempt), query["wait"]):
-        row = _read(execution_id)
-    return _shown(row)
+    return preconditions.when_new(execution_id, functools.partial(_seen, execution_id), query["wait"], _answer)
 
 
 @blueprint.post("/actions/executions/<id:execution_id>/cancel")
@@ -148,10 +151,24 @@ def _decided(row: Row, note: str, *, approve: bool) -> Response:
     return _shown(decide.decide(reach.acting(caller(), row), row.id, approve=approve, note=note))
 
 
+def _seen(execution_id: str) -> Seen:
+    row = _read(execution_id)
+    return Seen(written(_members(row)), (row.status, row.attempt), row.status in transitions.TERMINAL)
+
+
 def _shown(row: Row) -> Response:
+    members = written(_members(row))
+    return _answer(members, {"ETag": f'"{entity_tags.of(members)}"'})
+
+
+def _answer(members: str, headers: dict[str, str]) -> Response:
+    return finished(f'{{"data":{members}}}', headers=headers)
+
+
+def _members(row: Row) -> dict[str, Any]:
     with db.read() as connection:
         revision = actions.revision(connection, row.revision_id)
-    return answer({"data": views.execution(row, revision)})
+    return views.execution(row, revision)
 
 
 def _listed(query: dict[str, Any], more: dict[str, str]) -> Response:

@@ -1,5 +1,6 @@
 """``/api/actions``: the catalogue of actions."""
 
+import functools
 from typing import Any
 
 from flask import Response
@@ -37,7 +38,7 @@ routes = Routes(
     verdict=http_examples.VERDICT,
     show=views.action,
     show_version=views.version,
-    written=DocumentedShape(
+    written_shape=DocumentedShape(
         schema=http_schemas.enveloped(schemas.Action, "WrittenAction", warnings=http_schemas.WARNINGS),
         example={"data": examples.ACTION, "warnings": []},
     ),
@@ -111,8 +112,11 @@ def replace_action(query: dict[str, Any], action_id: str) -> Response:
 
     Members that the body leaves out get their defaults. The version goes up unless the body gives a higher one;
     executions under way keep the version with which they began. Disabling an action that playbooks use takes force.
+    With ``If-None-Match: *`` it is created where there is none of this id.
     """
-    return _revised(action_id, query, whole=True)
+    given = definition_body.taken(body.read_object(), action_id)
+    revise = functools.partial(catalogue.revise, whole=True, **query)
+    return routes.answer_replaced(action_id, given, catalogue.create, revise)
 
 
 @routes.change
@@ -122,7 +126,9 @@ def change_action(query: dict[str, Any], action_id: str) -> Response:
     Members that the body leaves out stay as they are. The version goes up unless the body gives a higher one.
     Disabling an action that playbooks use takes force.
     """
-    return _revised(action_id, query, whole=False)
+    given = definition_body.taken(body.read_object(), action_id)
+    guard = routes.guard(action_id)
+    return routes.answer_written(catalogue.revise(caller(), action_id, given, whole=False, guard=guard, **query))
 
 
 @routes.delete
@@ -132,7 +138,7 @@ def delete_action(query: dict[str, Any], action_id: str) -> Response:
     Its executions stay readable; those under way continue. One that playbooks use stays (409 ``in_use`` names them in
     ``used_by``) unless ``force`` is true.
     """
-    catalogue.delete(caller(), action_id, **query)
+    catalogue.delete(caller(), action_id, guard=routes.guard(action_id), **query)
     return nothing()
 
 
@@ -142,7 +148,7 @@ def enable_action(action_id: str) -> Response:
 
     It can be triggered again. Makes no new version.
     """
-    return routes.answer_one(catalogue.set_enabled(caller(), action_id, enabled=True))
+    return routes.answer_one(catalogue.set_enabled(caller(), action_id, enabled=True, guard=routes.guard(action_id)))
 
 
 @routes.disable
@@ -152,7 +158,8 @@ def disable_action(query: dict[str, Any], action_id: str) -> Response:
     Triggers answer 409 until it is enabled; executions under way continue. Makes no new version. One that playbooks
     use stays enabled (409 ``in_use`` names them in ``used_by``) unless ``force`` is true.
     """
-    return routes.answer_one(catalogue.set_enabled(caller(), action_id, enabled=False, **query))
+    guard = routes.guard(action_id)
+    return routes.answer_one(catalogue.set_enabled(caller(), action_id, enabled=False, guard=guard, **query))
 
 
 @routes.versions
@@ -162,8 +169,3 @@ def list_action_versions(query: dict[str, Any], action_id: str) -> Response:
     Newest first, each with its whole definition.
     """
     return routes.answer_versions(query, action_id)
-
-
-def _revised(action_id: str, query: dict[str, Any], *, whole: bool) -> Response:
-    given = definition_body.taken(body.read_object(), action_id)
-    return routes.answer_written(catalogue.revise(caller(), action_id, given, whole=whole, **query))

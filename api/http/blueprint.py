@@ -33,6 +33,7 @@ _WHEN = {
     408: ("The body does not arrive in time.", "The body did not arrive in time; send it without pauses."),
     409: ("The state of the thing does not allow it.", "The action 'act-block-ip' is disabled; enable it first."),
     410: ("It has expired or is decided.", "The link has expired."),
+    412: ("It is no longer as If-Match says, or there although If-None-Match says that it is not.", "Read it again."),
     413: ("The body is larger than 1 MiB.", "The body has 2,000,008 bytes; at most 1,048,576 are taken."),
     415: ("The body is not plain JSON.", "Send the body as JSON, with Content-Type: application/json."),
     422: ("Values do not fit the declared parameters.", "/parameters/ip_address: is required"),
@@ -221,19 +222,22 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     @staticmethod
     def also(
         status: int,
-        schema: Schema | dict[str, Any],
+        schema: Schema | dict[str, Any] | None,
         *,
-        example: Any,
+        example: Any = None,
         words: str,
         headers: dict[str, Any] | None = None,
         content_type: str = "application/json",
     ) -> Callable[[View], View]:
-        """Document one more answer of a handler."""
-        documented = {"schema": schema, "description": words, "example": example, "content_type": content_type}
+        """Document one more answer of a handler; without ``schema`` it has no body."""
+        documented: dict[str, Any] = {"description": words, "content_type": content_type}
+        documented |= {"schema": schema, "example": example} if schema is not None else {}
         documented |= {"headers": headers} if headers else {}
 
         def decorate(view: View) -> View:
-            notes(view).setdefault("response", {}).setdefault("responses", {}).setdefault(status, []).append(documented)
+            notes(view).setdefault("response", {}).setdefault("responses", {}).setdefault(status, []).append(
+                {**documented}
+            )
             return view
 
         return decorate

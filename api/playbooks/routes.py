@@ -1,5 +1,6 @@
 """``/api/playbooks``: playbooks and their triggers."""
 
+import functools
 from typing import Any
 
 from flask import Response
@@ -113,10 +114,11 @@ def replace_playbook(playbook_id: str) -> Response:
     """Replace a playbook.
 
     The body is JSON or YAML; members that it leaves out get their defaults. The version goes up unless the body gives
-    a higher one; runs under way keep the version with which they began.
+    a higher one; runs under way keep the version with which they began. With ``If-None-Match: *`` it is created where
+    there is none of this id.
     """
     given = _taken(body.read_object(yaml=True), playbook_id)
-    return routes.answer_written(library.revise(caller(), playbook_id, given, whole=True))
+    return routes.answer_replaced(playbook_id, given, library.create, functools.partial(library.revise, whole=True))
 
 
 @routes.change
@@ -127,7 +129,8 @@ def change_playbook(playbook_id: str) -> Response:
     The version goes up unless the body gives a higher one.
     """
     given = _taken(body.read_object(), playbook_id)
-    return routes.answer_written(library.revise(caller(), playbook_id, given, whole=False))
+    guard = routes.guard(playbook_id)
+    return routes.answer_written(library.revise(caller(), playbook_id, given, whole=False, guard=guard))
 
 
 @routes.delete
@@ -137,7 +140,7 @@ def delete_playbook(query: dict[str, Any], playbook_id: str) -> Response:
     Its runs stay readable; those under way continue. One that other playbooks start stays (409 ``in_use`` names them
     in ``used_by``) unless ``force`` is true.
     """
-    library.delete(caller(), playbook_id, **query)
+    library.delete(caller(), playbook_id, guard=routes.guard(playbook_id), **query)
     return nothing()
 
 
@@ -148,7 +151,8 @@ def enable_playbook(playbook_id: str) -> Response:
     It can be started again. Due times that its schedule missed while disabled are not made up for. Makes no new
     version.
     """
-    return routes.answer_one(library.set_enabled(caller(), playbook_id, enabled=True))
+    guard = routes.guard(playbook_id)
+    return routes.answer_one(library.set_enabled(caller(), playbook_id, enabled=True, guard=guard))
 
 
 @routes.disable
@@ -158,7 +162,8 @@ def disable_playbook(playbook_id: str) -> Response:
     Requests to run it answer 409, and neither events nor its schedule start it, until it is enabled. Runs under way
     continue. Makes no new version.
     """
-    return routes.answer_one(library.set_enabled(caller(), playbook_id, enabled=False))
+    guard = routes.guard(playbook_id)
+    return routes.answer_one(library.set_enabled(caller(), playbook_id, enabled=False, guard=guard))
 
 
 @routes.versions

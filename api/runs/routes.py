@@ -3,6 +3,7 @@
 Starting a run is on the hot path of the API: what it answers is read off the plan, which this process remembers.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,11 +13,13 @@ from api.http import examples as http_examples
 from api.http import pages
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
-from api.http.blueprint import LOCATION, Blueprint
+from api.http.blueprint import LOCATION, Blueprint, written
+from api.http.conditional import entity_tags, preconditions
+from api.http.conditional.documented import ETAG, IF_NONE_MATCH, UNCHANGED
+from api.http.conditional.preconditions import Seen
 from api.http.current_request import present
 from api.http.idempotency_key import KEY_HEADER, idempotency_key
 from api.http.load import HERE, LISTS
-from api.http.long_poll import wait_for_news
 from api.runs import examples as shown
 from api.runs import schemas as shapes
 from api.runs import views
@@ -107,26 +110,27 @@ def list_playbook_runs(query: dict[str, Any], playbook_id: str) -> Response:
     return _listed({**query, "playbook_id": playbook_id})
 
 
-@blueprint.get("/playbooks/executions/<id:run_id>")
+@blueprint.get("/playbooks/executions/<id:run_id>", parameters=[IF_NONE_MATCH])
 @requires("read:playbooks")
 @blueprint.arguments(shapes.RunWaitQuery(), location="query")
 @blueprint.answers(
-    200, shapes.RunAnswer(), example=shown.dual_envelope(shown.COMPLETED), words="The playbook execution.", fails=(404,)
+    200,
+    shapes.RunAnswer(),
+    example=shown.dual_envelope(shown.COMPLETED),
+    words="The playbook execution.",
+    headers=ETAG,
+    fails=(404, 412),
 )
+@UNCHANGED
 def get_run(query: dict[str, Any], run_id: str) -> Response:
     """Get a run.
 
     With one item for each step of the playbook. With wait, the answer comes when the status of the run or of a step
-    changes, at the latest after that many seconds.
+    changes, at the latest after that many seconds. With If-None-Match too, it comes at once if the run is another than
+    the reader knows, and is 304 if it stays so.
     """
-    with db.read() as connection:
-        row = reach.run(connection, caller(), run_id)
-        seen = transitions.states(connection, [run_id])[run_id] if query["wait"] else None
-    if seen is None or row.status in transitions.TERMINAL:
-        return _shown(row)
-    if wait_for_news(run_id, seen, query["wait"]):
-        row = _read(run_id)
-    return _shown(row)
+    seen = functools.partial(_seen, run_id, watched=bool(query["wait"]))
+    return preconditions.when_new(run_id, seen, query["wait"], views.in_dual_envelope)
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/cancel")
@@ -213,8 +217,18 @@ def _acting(run_id: str) -> Caller:
     return reach.acting(caller(), _read(run_id))
 
 
+def _seen(run_id: str, *, watched: bool) -> Seen:
+    """What is shown of a run; the state that is ``watched`` is read first, so that no change after it is missed."""
+    with db.read() as connection:
+        row = reach.run(connection, caller(), run_id)
+        state = transitions.states(connection, [run_id])[run_id] if watched else ("", 0)
+    members = views.run_detail(row)
+    return Seen(written(members), state, members["status"] in transitions.TERMINAL)
+
+
 def _shown(row: Row) -> Response:
-    return views.dual_envelope(views.run_detail(row))
+    members = written(views.run_detail(row))
+    return views.in_dual_envelope(members, {"ETag": f'"{entity_tags.of(members)}"'})
 
 
 def _listed(query: dict[str, Any]) -> Response:

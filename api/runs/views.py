@@ -34,7 +34,11 @@ _WAITS_OF_A_PAUSED_RUN = frozenset({WaitingFor.APPROVAL, WaitingFor.GATE, Waitin
 
 def dual_envelope(members: Mapping[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """The answer with its members at the top level and under ``data``."""
-    text = written(members)
+    return in_dual_envelope(written(members), headers, status)
+
+
+def in_dual_envelope(text: str, headers: dict[str, str] | None = None, status: int = 200) -> Response:
+    """The same of members that are written as JSON."""
     return finished(f'{text[:-1]},"data":{text}}}', status, headers)
 
 
