@@ -235,7 +235,12 @@ class Routes(Generic[Kept]):
 
     def _pages(self, shape: DocumentedShape, words: str, **more: Any) -> Decorator:
         example = {"data": [shape.example], "meta": http_examples.META}
-        return self._answers(DocumentedShape(schema=http_schemas.page_of(shape.schema), example=example), words, **more)
+        return self._answers(
+            DocumentedShape(schema=http_schemas.page_of(shape.schema), example=example),
+            words,
+            headers=pages.LINK,
+            **more,
+        )
 
     def _rewritten(self) -> Decorator:
         words = f"The {self.kind.noun} as it is now{self.written_words}."

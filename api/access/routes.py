@@ -28,6 +28,7 @@ _NEW_KEY = schemas.NewKey()
     200,
     http_schemas.page_of(schemas.Key),
     example={"data": [examples.KEY], "meta": http_examples.META},
+    headers=pages.LINK,
     words="One page of keys, newest first.",
 )
 def list_keys(query: dict[str, Any]) -> Response:

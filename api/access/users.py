@@ -32,6 +32,7 @@ _NEW_USER, _CHANGE, _ONE = schemas.NewUser(), schemas.UserChange(), http_schemas
     200,
     http_schemas.page_of(schemas.Account),
     example={"data": [examples.USER], "meta": http_examples.META},
+    headers=pages.LINK,
     words="One page of users, by name.",
 )
 def list_users(query: dict[str, Any]) -> Response:

@@ -61,7 +61,7 @@ class WaitQuery(Schema):
 @blueprint.get("/actions/executions")
 @requires("read:actions")
 @blueprint.arguments(ExecutionQuery(), location="query")
-@blueprint.answers(200, _PAGE, example=_PAGE_EXAMPLE, words="One page of executions, newest first.")
+@blueprint.answers(200, _PAGE, example=_PAGE_EXAMPLE, headers=pages.LINK, words="One page of executions, newest first.")
 def list_executions(query: dict[str, Any]) -> Response:
     """List executions of all actions.
 
@@ -74,7 +74,9 @@ def list_executions(query: dict[str, Any]) -> Response:
 @blueprint.get("/actions/<id:action_id>/executions")
 @requires("read:actions")
 @blueprint.arguments(OfActionQuery(), location="query")
-@blueprint.answers(200, _PAGE, example=_PAGE_EXAMPLE, words="One page of executions, newest first.", fails=(404,))
+@blueprint.answers(
+    200, _PAGE, example=_PAGE_EXAMPLE, headers=pages.LINK, words="One page of executions, newest first.", fails=(404,)
+)
 def list_action_executions(query: dict[str, Any], action_id: str) -> Response:
     """List executions of an action.
 
@@ -99,6 +101,28 @@ def get_execution(query: dict[str, Any], execution_id: str) -> Response:
     If-None-Match too, it comes at once if the execution is another than the reader knows, and is 304 if it stays so.
     """
     return preconditions.when_new(execution_id, functools.partial(_seen, execution_id), query["wait"], _answer)
+
+
+@blueprint.get("/actions/executions/<id:execution_id>/logs")
+@requires("read:actions")
+@blueprint.arguments(pages.SinceQuery(), location="query")
+@blueprint.answers(
+    200,
+    http_schemas.listed(http_schemas.LogLine),
+    example={"data": examples.EXECUTION["logs"], "meta": {"next_cursor": None}},
+    headers=pages.LINK,
+    words="The lines, by time.",
+    fails=(404,),
+)
+def list_execution_logs(query: dict[str, Any], execution_id: str) -> Response:
+    """List the logs of an action execution.
+
+    Its lines, by time. The list is complete unless cursor or limit is given.
+    """
+    lines, first = transitions.load(_read(execution_id).logs, []), pages.stamp_of(query.get("since"))
+    numbered = [(number, line) for number, line in enumerate(lines) if str(line["timestamp"]) >= first]
+    part, meta = pages.part_of(numbered, lambda line: [str(line[1]["timestamp"]), line[0]], query)
+    return pages.part_answer([line for _, line in part], meta, query)
 
 
 @blueprint.post("/actions/executions/<id:execution_id>/cancel")

@@ -68,6 +68,7 @@ def get_approval(approval_id: str) -> Response:
     200,
     _PAGE,
     example={"data": [shapes.APPROVAL], "meta": http_examples.META},
+    headers=pages.LINK,
     words="One page of approvals, the newest first.",
 )
 def list_pending_approvals(query: dict[str, Any]) -> Response:

@@ -289,3 +289,12 @@ def page_of(schema: type[Schema]) -> Schema:
     """The shape ``{data: [...], meta}`` of a list."""
     members: dict[str, fields.Field[Any]] = {"data": fields.List(fields.Nested(schema)), "meta": fields.Nested(Meta)}
     return cast("Schema", Schema.from_dict(members, name=f"{schema.__name__}Page")())
+
+
+def listed(schema: type[Schema]) -> Schema:
+    """The shape ``{data: [...], meta}`` of a list without pages."""
+    members: dict[str, fields.Field[Any]] = {
+        "data": fields.List(fields.Nested(schema)),
+        "meta": fields.Nested(PartMeta),
+    }
+    return cast("Schema", Schema.from_dict(members, name=f"{schema.__name__}List")())

@@ -38,18 +38,20 @@ def export_playbook(query: dict[str, Any], playbook_id: str) -> Response:
 
     As an OASIS CACAO 2.0 document that other tools can read, or as the definition in JSON or YAML. An imported document
     comes back unchanged except for later edits. References replace its credentials, and signatures that no longer match
-    are dropped; the header ``X-Tocsin-Notices`` reports both.
+    are dropped; the header ``X-Tocsin-Notices`` reports both. With ``envelope=data`` the document is under ``data``,
+    and the notices are in ``meta``.
     """
-    form = query["form"]
+    form, enveloped = query["form"], query.pop("envelope") == shapes.DATA
     found = exports.export_playbook(caller(), playbook_id, **query)
+    shown = {"data": found.document, "meta": {"notices": list(found.notices)}} if enveloped else found.document
     ending = "yaml" if form == exports.YAML else "json"
     headers = {"Content-Disposition": f'attachment; filename="{playbook_id}.{ending}"'}
     if found.notices:
         headers["X-Tocsin-Notices"] = ", ".join(found.notices)
     if form == exports.YAML:
         way = pool.way(size(found.document).milliseconds * _WRITING)
-        return Response(way(strict_yaml.dump, found.document), headers=headers, content_type="application/yaml")
-    return finished(written(found.document), headers=headers)
+        return Response(way(strict_yaml.dump, shown), headers=headers, content_type="application/yaml")
+    return finished(written(shown), headers=headers)
 
 
 @blueprint.post("/playbooks/import")

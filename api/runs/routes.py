@@ -21,8 +21,8 @@ from api.http.current_request import present
 from api.http.idempotency_key import KEY_HEADER, idempotency_key
 from api.http.load import HERE, LISTS
 from api.runs import examples as shown
+from api.runs import queries, views
 from api.runs import schemas as shapes
-from api.runs import views
 from playbooks.states import Mode, Status
 from store.access import Caller
 from store.definitions import playbooks
@@ -38,6 +38,7 @@ blueprint = Blueprint("runs", __name__, tag="playbook executions")
 
 _PAGE = http_schemas.page_of(shapes.RunItem)
 _PAGE_EXAMPLE = {"data": [shown.ITEM], "meta": http_examples.META}
+_ENVELOPE = queries.EnvelopeQuery()
 _PAGE_WORDS = "One page of playbook executions, newest first."
 
 
@@ -49,6 +50,7 @@ def _declared(playbook_id: str) -> tuple[str, list[str]]:
 
 @blueprint.post("/playbooks/<id:playbook_id>/run", parameters=[KEY_HEADER], tags=["playbooks"])
 @requires("execute:playbooks")
+@blueprint.arguments(_ENVELOPE, location="query")
 @blueprint.arguments(shapes.RunRequest(), example=shown.RUN, required=False, declared=_declared)
 @blueprint.answers(
     202,
@@ -59,7 +61,7 @@ def _declared(playbook_id: str) -> tuple[str, list[str]]:
     fails=(404, 409, 422),
     takes_body=True,
 )
-def run_playbook(given: dict[str, Any], playbook_id: str) -> Response:
+def run_playbook(query: dict[str, Any], given: dict[str, Any], playbook_id: str) -> Response:
     """Run a playbook.
 
     Answers as soon as the run is recorded; workers perform it with the current version of the playbook. A playbook
@@ -81,13 +83,13 @@ def run_playbook(given: dict[str, Any], playbook_id: str) -> Response:
     headers = _location(started.run_id)
     if started.replayed:
         headers["Idempotency-Replayed"] = "true"
-    return views.dual_envelope(views.accepted(started.row or _read(started.run_id)._asdict()), 202, headers)
+    return views.answer_run(views.accepted(started.row or _read(started.run_id)._asdict()), query, 202, headers)
 
 
 @blueprint.get("/playbooks/executions")
 @requires("read:playbooks")
-@blueprint.arguments(shapes.RunQuery(), location="query")
-@blueprint.answers(200, _PAGE, example=_PAGE_EXAMPLE, words=_PAGE_WORDS)
+@blueprint.arguments(queries.RunQuery(), location="query")
+@blueprint.answers(200, _PAGE, example=_PAGE_EXAMPLE, headers=pages.LINK, words=_PAGE_WORDS)
 def list_runs(query: dict[str, Any]) -> Response:
     """List runs of all playbooks.
 
@@ -98,8 +100,8 @@ def list_runs(query: dict[str, Any]) -> Response:
 
 @blueprint.get("/playbooks/<id:playbook_id>/executions")
 @requires("read:playbooks")
-@blueprint.arguments(shapes.OfPlaybookQuery(), location="query")
-@blueprint.answers(200, _PAGE, example=_PAGE_EXAMPLE, words=_PAGE_WORDS, fails=(404,))
+@blueprint.arguments(queries.OfPlaybookQuery(), location="query")
+@blueprint.answers(200, _PAGE, example=_PAGE_EXAMPLE, headers=pages.LINK, words=_PAGE_WORDS, fails=(404,))
 def list_playbook_runs(query: dict[str, Any], playbook_id: str) -> Response:
     """List runs of a playbook.
 
@@ -112,7 +114,7 @@ def list_playbook_runs(query: dict[str, Any], playbook_id: str) -> Response:
 
 @blueprint.get("/playbooks/executions/<id:run_id>", parameters=[IF_NONE_MATCH])
 @requires("read:playbooks")
-@blueprint.arguments(shapes.RunWaitQuery(), location="query")
+@blueprint.arguments(queries.RunReadQuery(), location="query")
 @blueprint.answers(
     200,
     shapes.RunAnswer(),
@@ -129,53 +131,61 @@ def get_run(query: dict[str, Any], run_id: str) -> Response:
     changes, at the latest after that many seconds. With If-None-Match too, it comes at once if the run is another than
     the reader knows, and is 304 if it stays so.
     """
-    seen = functools.partial(_seen, run_id, watched=bool(query["wait"]))
-    return preconditions.when_new(run_id, seen, query["wait"], views.in_dual_envelope)
+    seen = functools.partial(_seen, run_id, query)
+
+    def make(members: str, headers: dict[str, str]) -> Response:
+        return views.answer_written(members, query, headers=headers)
+
+    return preconditions.when_new(run_id, seen, query["wait"], make)
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/cancel")
 @requires("execute:playbooks")
+@blueprint.arguments(_ENVELOPE, location="query")
 @blueprint.answers(
     200, shapes.RunAnswer(), example=shown.dual_envelope(shown.CANCELLED), words="It is cancelled.", fails=(404, 409)
 )
-def cancel_run(run_id: str) -> Response:
+def cancel_run(query: dict[str, Any], run_id: str) -> Response:
     """Cancel a run.
 
     No step of it, or of a run that it started, begins after the answer. A call under way is abandoned within seconds.
     Completed steps stay completed and are not rolled back.
     """
-    return _shown(cancel.cancel_run(_acting(run_id), run_id))
+    return _shown(cancel.cancel_run(_acting(run_id), run_id), query)
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/pause")
 @requires("execute:playbooks")
+@blueprint.arguments(_ENVELOPE, location="query")
 @blueprint.answers(
     200, shapes.RunAnswer(), example=shown.dual_envelope(shown.PAUSED), words="It is paused.", fails=(404, 409)
 )
-def pause_run(run_id: str) -> Response:
+def pause_run(query: dict[str, Any], run_id: str) -> Response:
     """Pause a run.
 
     No further step begins until it is resumed. Steps under way continue to their end; delays and the time limit of the
     run keep counting.
     """
-    return _shown(pause.pause(_acting(run_id), run_id))
+    return _shown(pause.pause(_acting(run_id), run_id), query)
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/resume")
 @requires("execute:playbooks")
+@blueprint.arguments(_ENVELOPE, location="query")
 @blueprint.answers(
     200, shapes.RunAnswer(), example=shown.dual_envelope(shown.RESUMED), words="It goes on.", fails=(404, 409)
 )
-def resume_run(run_id: str) -> Response:
+def resume_run(query: dict[str, Any], run_id: str) -> Response:
     """Resume a paused run.
 
     A run that waits for an approval or a delay is not resumed by this; it continues when that ends.
     """
-    return _shown(pause.resume(_acting(run_id), run_id))
+    return _shown(pause.resume(_acting(run_id), run_id), query)
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/retry", parameters=[KEY_HEADER])
 @requires("execute:playbooks")
+@blueprint.arguments(_ENVELOPE, location="query")
 @blueprint.arguments(shapes.RetryRequest(), example=shown.RETRY, required=False)
 @blueprint.answers(
     202,
@@ -186,7 +196,7 @@ def resume_run(run_id: str) -> Response:
     fails=(404, 409, 422),
     takes_body=True,
 )
-def retry_run(given: dict[str, Any], run_id: str) -> Response:
+def retry_run(query: dict[str, Any], given: dict[str, Any], run_id: str) -> Response:
     """Retry a finished run.
 
     Starts a new run with the same parameters and the same versions of the playbook and its actions. By default it
@@ -204,7 +214,7 @@ def retry_run(given: dict[str, Any], run_id: str) -> Response:
         )
     row = _read(started.run_id)
     members = {**views.accepted(row._asdict()), "retry_of": run_id, "steps": views.run_detail(row)["steps"]}
-    return views.dual_envelope(members, 202, _location(started.run_id))
+    return views.answer_run(members, query, 202, _location(started.run_id))
 
 
 def _read(run_id: str) -> Row:
@@ -217,18 +227,18 @@ def _acting(run_id: str) -> Caller:
     return reach.acting(caller(), _read(run_id))
 
 
-def _seen(run_id: str, *, watched: bool) -> Seen:
-    """What is shown of a run; the state that is ``watched`` is read first, so that no change after it is missed."""
+def _seen(run_id: str, query: Mapping[str, Any]) -> Seen:
+    """What is shown of a run; the state that is watched is read first, so that no change after it is missed."""
     with db.read() as connection:
         row = reach.run(connection, caller(), run_id)
-        state = transitions.states(connection, [run_id])[run_id] if watched else ("", 0)
-    members = views.run_detail(row)
+        state = transitions.states(connection, [run_id])[run_id] if query["wait"] else ("", 0)
+    members = views.run_detail(row, outputs=query["outputs"])
     return Seen(written(members), state, members["status"] in transitions.TERMINAL)
 
 
-def _shown(row: Row) -> Response:
+def _shown(row: Row, query: Mapping[str, Any]) -> Response:
     members = written(views.run_detail(row))
-    return views.in_dual_envelope(members, {"ETag": f'"{entity_tags.of(members)}"'})
+    return views.answer_written(members, query, headers={"ETag": f'"{entity_tags.of(members)}"'})
 
 
 def _listed(query: dict[str, Any]) -> Response:

@@ -1,13 +1,11 @@
-"""The shapes of the bodies and queries of playbook executions."""
+"""The shapes of the bodies of playbook executions."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import ClassVar
 
 from marshmallow import fields, validate
-from webargs.fields import DelimitedList
 
 from api.gateway.decided import Decided
-from api.http import pages
 from api.http import schemas as http_schemas
 from api.http.base_schema import Schema
 from api.http.schemas import Decision, Flag, LogLine, Strict, described
@@ -92,38 +90,6 @@ class StepDecision(Decision):
     )
 
 
-class OfPlaybookQuery(pages.PeriodQuery):
-    """The filters of the list of one playbook's executions."""
-
-    status = DelimitedList(
-        fields.String(validate=validate.OneOf(run_listing.SHOWN)),
-        validate=validate.Length(min=1),
-        metadata={"description": "Only these statuses, separated by commas.", "example": ["running", "paused"]},
-    )
-    target_asset_id = pages.text(255, "Only those about this asset.", "a-1001")
-    trigger = fields.String(
-        validate=validate.OneOf(run_listing.TRIGGERS),
-        metadata={"description": "Only those that were started by this.", "example": "event"},
-    )
-    dry_run = fields.Boolean(
-        truthy={"true"},
-        falsy={"false"},
-        metadata={"description": "Only dry runs, or only others.", "example": False},
-    )
-
-
-class RunQuery(OfPlaybookQuery):
-    """The filters of the list of all playbook executions."""
-
-    playbook_id = pages.text(128, "Only those of this playbook.", "pb-critical-vuln-response")
-
-
-class RunWaitQuery(Schema):
-    """How long a reader may wait for news."""
-
-    wait = http_schemas.wait("for the status to change or for anything to happen to a step.")
-
-
 class _Step(Schema):
     """The members of a step in every answer."""
 
@@ -139,7 +105,9 @@ class _Step(Schema):
     )
     status = fields.String(metadata=described("Its status.", enum=_STEP_STATUSES))
     output = fields.Raw(allow_none=True, metadata=described("Its output; null if over 16 KiB."))
-    output_omitted = fields.Boolean(metadata=described("true: the output is too large to be shown among others."))
+    output_omitted = fields.Boolean(
+        metadata=described("true: the output is too large to be shown among others, or outputs=false leaves it out.")
+    )
     error = fields.Dict(allow_none=True, metadata=described("code, message, outcome_unknown; null unless it failed."))
     started_at = fields.String(allow_none=True, metadata=described("When its first attempt began."))
     completed_at = fields.String(allow_none=True, metadata=described("When it ended."))
@@ -165,7 +133,9 @@ class StepDoing(_Step, Decided):
     waiting_until = fields.String(allow_none=True, metadata=described("When the wait ends by itself."))
     target = fields.String(allow_none=True, metadata=described("The asset it is about."))
     input = fields.Dict(allow_none=True, metadata=described("What it was given; secrets masked; null if over 16 KiB."))
-    input_omitted = fields.Boolean(metadata=described("true: what it was given is too large to be shown among others."))
+    input_omitted = fields.Boolean(
+        metadata=described("true: what it was given is too large to be shown among others, or outputs=false.")
+    )
     vars = fields.Dict(allow_none=True, metadata=described("The variables that it set."))
     report = fields.Dict(
         allow_none=True,
@@ -280,12 +250,3 @@ class Timeline(Schema):
     started_at = fields.String(allow_none=True, metadata=described("When the run began."))
     completed_at = fields.String(allow_none=True, metadata=described("When it ended."))
     steps = fields.List(fields.Nested(Bar), metadata=described("Every execution of a step, in order."))
-
-
-def listed(schema: type[Schema]) -> Schema:
-    """The shape ``{data: [...], meta}`` of a list without pages."""
-    members: dict[str, fields.Field[Any]] = {
-        "data": fields.List(fields.Nested(schema)),
-        "meta": fields.Nested(http_schemas.PartMeta),
-    }
-    return cast("Schema", Schema.from_dict(members, name=f"{schema.__name__}List")())

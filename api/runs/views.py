@@ -6,13 +6,16 @@ shows the last iteration; in the list of a run's steps there is one item for eac
 
 import functools
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from flask import Response
 
+from api.http import pages
 from api.http import times as http_times
 from api.http.blueprint import finished, written
+from api.runs import queries
 from gateway import gate_column
 from gateway.facts import CHAIN_PREFIX, PROVIDER_PREFIX
 from gateway.redacted import redacted
@@ -32,14 +35,19 @@ _WAITS = frozenset({WaitingFor.APPROVAL, WaitingFor.GATE, WaitingFor.DELAY, Wait
 _WAITS_OF_A_PAUSED_RUN = frozenset({WaitingFor.APPROVAL, WaitingFor.GATE, WaitingFor.DELAY})
 
 
-def dual_envelope(members: Mapping[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """The answer with its members at the top level and under ``data``."""
-    return in_dual_envelope(written(members), headers, status)
+def answer_run(
+    members: Mapping[str, Any], query: Mapping[str, Any], status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """The answer with its members at the top level and under ``data``, or only there, as the query says."""
+    return answer_written(written(members), query, status, headers)
 
 
-def in_dual_envelope(text: str, headers: dict[str, str] | None = None, status: int = 200) -> Response:
+def answer_written(
+    text: str, query: Mapping[str, Any], status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
     """The same of members that are written as JSON."""
-    return finished(f'{text[:-1]},"data":{text}}}', status, headers)
+    only_data = query["envelope"] == queries.DATA
+    return finished(f'{{"data":{text}}}' if only_data else f'{text[:-1]},"data":{text}}}', status, headers)
 
 
 def accepted(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,8 +74,8 @@ def _untouched(revision_id: str) -> list[dict[str, Any]]:
     return [_step(state, None) for state in progress(plan, Status.PENDING, ())]
 
 
-def run_detail(row: Row) -> dict[str, Any]:
-    """A run in full, with one item for each step.
+def run_detail(row: Row, *, outputs: bool = True) -> dict[str, Any]:
+    """A run in full, with one item for each step; those of a step are left out without ``outputs``.
 
     If the run ends between the queries, it is read again: an answer that says it has ended shows how.
     """
@@ -79,7 +87,8 @@ def run_detail(row: Row) -> dict[str, Any]:
             row = runs.get(connection, row.workspace_id, row.id)
             rows, status = run_listing.of_run(connection, row.id), run_listing.shown_status(connection, row)
         states = progress(plan, row.status, [_mapping(step) for step in rows])
-        results = run_listing.outcomes(connection, [state.row["id"] for state in states if state.row is not None])
+        reached = [state.row["id"] for state in states if state.row is not None]
+        results = run_listing.outcomes(connection, reached, outputs=outputs)
     context = transitions.load(row.context)
     completed, total = counts(states)
     paused_by = _run_waits_for(row, status, rows)
@@ -201,6 +210,15 @@ def steps_of(run: Row, rows: Iterable[Row]) -> list[StepState]:
     return done + [state for state in states if state.row is None]
 
 
+def of_or_after(since: datetime | None, steps: Iterable[StepState]) -> Iterable[StepState]:
+    """The steps that were reached, began or ended at this time or later."""
+    if since is None:
+        return steps
+    moment = since.timestamp() * 1000
+    times = ("created_at", "started_at", "completed_at")
+    return [step for step in steps if step.row and max(step.row[name] or 0 for name in times) >= moment]
+
+
 def place(step: StepState) -> list[Any]:
     """The place of a step among its run's: in the order in which they began, then the playbook's."""
     if step.row is None:
@@ -287,12 +305,14 @@ class Line(NamedTuple):
     number: int
 
 
-def log_lines(rows: Iterable[Row]) -> list[Line]:
-    """The lines of every step's log."""
+def log_lines(rows: Iterable[Row], since: datetime | None) -> list[Line]:
+    """The lines of every step's log, of this time or later."""
+    first = pages.stamp_of(since)
     return [
         Line({**line, "step_id": step.step_id, "iteration": step.iteration}, number)
         for step in rows
         for number, line in enumerate(transitions.load(step.logs))
+        if str(line["timestamp"]) >= first
     ]
 
 

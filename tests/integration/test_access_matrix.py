@@ -51,6 +51,7 @@ ENTRIES = {
     ("POST", "/actions/<id:action_id>/trigger"): _EXECUTE,
     ("GET", "/actions/executions"): _READ,
     ("GET", "/actions/executions/<id:execution_id>"): _READ,
+    ("GET", "/actions/executions/<id:execution_id>/logs"): _READ,
     ("POST", "/actions/executions/<id:execution_id>/cancel"): _EXECUTE,
     ("POST", "/actions/executions/<id:execution_id>/approve"): _DECIDE,
     ("POST", "/actions/executions/<id:execution_id>/reject"): _DECIDE,

@@ -127,10 +127,13 @@ def test_a_cursor_is_good_for_its_list_alone(door: Door) -> None:
         f"{ACTIONS}?cursor={changed}",
         f"{ACTIONS}?cursor=abc",
         f"{ACTIONS}?cursor=%C3%A9",
+        f"{ACTIONS}?cursor=",
+        f"{ACTIONS}?cursor={'A' * 5_000}",
         f"/api/actions?cursor={cursor}",
     ):
         problem = assert_problem(door.call("GET", path), 400)
         assert [each["pointer"] for each in problem["errors"]] == ["/query/cursor"], path
+        assert problem["code"] == "invalid_cursor", path
     other = door.key(workspace="other")
     assert_problem(door.call("GET", f"{ACTIONS}?cursor={cursor}", key=other), 400)
 

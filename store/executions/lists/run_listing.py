@@ -159,14 +159,14 @@ _of_run = Prepared(
 )
 
 
-def outcomes(db: Connection, step_row_ids: Sequence[str]) -> dict[str, Row]:
+def outcomes(db: Connection, step_row_ids: Sequence[str], *, outputs: bool = True) -> dict[str, Row]:
     """Row id → output and error of the step, as ``step_results`` has them."""
     places = min(_MOST_PLACES, 1 << max(0, len(step_row_ids) - 1).bit_length())
     found: dict[str, Row] = {}
     for start in range(0, len(step_row_ids), places):
         some = step_row_ids[start : start + places]
         wanted = [*some, *[some[-1]] * (places - len(some))]  # one statement for each power of two
-        rows, _ = _outcomes_of(db.dialect.name, places).run(
+        rows, _ = _outcomes_of(db.dialect.name, places, outputs).run(
             db, {f"id_{place}": name for place, name in enumerate(wanted)}
         )
         found.update({row.id: row for row in rows})
@@ -178,22 +178,24 @@ _MOST_PLACES = 256
 
 
 @functools.cache
-def _outcomes_of(dialect: str, places: int) -> Prepared:
+def _outcomes_of(dialect: str, places: int, outputs: bool) -> Prepared:
     ids = [sa.bindparam(f"id_{place}", type_=sa.Text) for place in range(places)]
     columns = (
         _table.id,
         _table.error,
-        small_in(dialect, _table.output),
+        small_in(dialect, _table.output) if outputs else sa.null().label("output"),
         _table.output.is_not(None).label("has_output"),
     )
     return Prepared(sa.select(*columns).where(_table.id.in_(ids)))
 
 
-def step_results(db: Connection, step_row_ids: Iterable[str]) -> dict[str, Row]:
+def step_results(db: Connection, step_row_ids: Iterable[str], *, outputs: bool = True) -> dict[str, Row]:
     """Row id → input and results of the step.
 
-    A value that is too large for a list is NULL; ``has_output`` says whether there is an output.
+    A value that is too large for a list is NULL, without ``outputs`` every one; ``has_output`` says whether there is
+    an output.
     """
+    large = (_table.vars, _table.input, _table.output, _table.report)
     columns = (
         _table.id,
         _table.action_id,
@@ -201,10 +203,7 @@ def step_results(db: Connection, step_row_ids: Iterable[str]) -> dict[str, Row]:
         _table.error,
         _table.due_at,
         _table.gate,
-        small(db, _table.vars),
-        small(db, _table.input),
-        small(db, _table.output),
-        small(db, _table.report),
+        *(small(db, each) if outputs else sa.null().label(each.name) for each in large),
         _table.output.is_not(None).label("has_output"),
     )
     found: dict[str, Row] = {}
