@@ -21,10 +21,12 @@ from api.http.base_schema import Schema
 from api.http.blueprint import LOCATION, Blueprint, View, answer, finished, written
 from api.http.conditional import entity_tags, preconditions
 from api.http.conditional.documented import ETAG, IF_MATCH, IF_NONE_MATCH, IF_NONE_THERE, UNCHANGED
+from api.http.idempotency_key import CREATION_KEY, Remember, once
 from config.errors import Conflict, PreconditionFailed, Problem
 from store.definitions.versioned import DefinitionKind, Kept, Page
 from store.engine import db
 from store.paging import Found
+from tasks.intake.creations import Secret
 
 Decorator = Callable[[View], View]
 
@@ -88,7 +90,7 @@ class Routes(Generic[Kept]):
         """Declare ``POST /KINDs``."""
         words = f"The {self.kind.noun} as it is kept{self.written_words}."
         answers = self._answers(self._written, words, 201, headers=LOCATION | ETAG, fails=(409,), takes_body=True)
-        return self._declare("POST", "", "write", answers, self._reads(self.definition))(view)
+        return self._declare("POST", "", "write", answers, self._reads(self.definition), takes=(CREATION_KEY,))(view)
 
     def validate(self, view: View) -> View:
         """Declare ``POST /KINDs/validate``."""
@@ -154,6 +156,19 @@ class Routes(Generic[Kept]):
         path = request.path.rstrip("/")
         at = path if path.endswith(f"/{kept.id}") and request.method == "PUT" else f"{path}/{kept.id}"
         return self._tagged(kept, 201, {"Location": at}, **self.show_more(kept))
+
+    def answer_once(self, given: Mapping[str, Any], create: Callable[..., Kept]) -> Response:
+        """The answer to ``POST``: a new definition, made once under the request's key."""
+
+        def made(remember: Remember) -> Response:
+            return self.answer_created(
+                create(caller(), given, alongside=lambda connection, kept: remember(connection, kept.id))
+            )
+
+        return once(self.kind.noun, given, made, self._again)
+
+    def _again(self, definition_id: str, _secret: Secret) -> Response:
+        return self.answer_created(db.read_one(self.kind.get, caller().workspace_id, definition_id))
 
     def answer_written(self, kept: Kept) -> Response:
         """A definition that was changed."""

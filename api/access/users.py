@@ -1,5 +1,7 @@
 """``/api/users``: the people of a workspace who can sign in."""
 
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, request
@@ -11,6 +13,7 @@ from api.http import examples as http_examples
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import LOCATION, Blueprint, answer
+from api.http.idempotency_key import CREATION_KEY, Remember, once
 from api.http.pages import PageQuery
 from config.errors import Forbidden, InvalidRequest, NotFound, Problem
 from gateway.grants import include
@@ -19,6 +22,7 @@ from store.callers import users
 from store.engine import db
 from store.engine.db import Connection, Row, now_ms
 from tasks import tenants
+from tasks.intake.creations import Secret
 
 blueprint = Blueprint("users", __name__, tag="users")
 
@@ -44,7 +48,7 @@ def list_users(query: dict[str, Any]) -> Response:
     return pages.page([views.user(row) for row in found.rows], found, query)
 
 
-@blueprint.post("/users")
+@blueprint.post("/users", parameters=[CREATION_KEY])
 @requires("manage:users")
 @blueprint.arguments(_NEW_USER, example=examples.NEW_USER)
 @blueprint.answers(
@@ -52,7 +56,7 @@ def list_users(query: dict[str, Any]) -> Response:
     _ONE,
     example={"data": examples.USER},
     words="The user.",
-    fails=(409,),
+    fails=(409, 422),
     headers=LOCATION,
     takes_body=True,
 )
@@ -61,6 +65,10 @@ def create_user(given: dict[str, Any]) -> Response:
 
     In the workspace of the caller, who can give no role and no grants beyond their own. No answer shows the password.
     """
+    return once("user", given, functools.partial(_created, given), _again)
+
+
+def _created(given: Mapping[str, Any], remember: Remember) -> Response:
     username, workspace_id = given["username"], caller().workspace_id
     grants.require_role(given["role"])
     stored = grants.stored(given["grants"], workspace_id)
@@ -75,8 +83,18 @@ def create_user(given: dict[str, Any]) -> Response:
             password_hash=password_hash,
             actor=caller().key_id,
         )
+        remember(connection, username)
         row = _found(connection, username)
-    return answer({"data": views.user(row)}, 201, {"Location": f"{request.path.rstrip('/')}/{username}"})
+    return _new(row)
+
+
+def _again(username: str, _secret: Secret) -> Response:
+    with db.read() as connection:
+        return _new(_found(connection, username))
+
+
+def _new(row: Row) -> Response:
+    return answer({"data": views.user(row)}, 201, {"Location": f"{request.path.rstrip('/')}/{row.username}"})
 
 
 @blueprint.get("/users/<id:username>")

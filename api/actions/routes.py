@@ -82,7 +82,7 @@ def create_action() -> Response:
 
     The id is made from the name unless the body gives one. An error names every fault of the definition.
     """
-    return routes.answer_created(catalogue.create(caller(), definition_body.taken(body.read_object())))
+    return routes.answer_once(definition_body.taken(body.read_object()), catalogue.create)
 
 
 @routes.validate

@@ -143,9 +143,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             for name, (words, example) in _IDS.items()
             if f":{name}>" in rule
         ]
-        described += parameters
+        described += [one for one in parameters if one["in"] == "path"]
+        own = [one for one in parameters if one["in"] != "path"]  # the library takes its parameters for all of the path
 
         def decorate(view: View) -> View:
+            if own:
+                of_view = view.__dict__.setdefault("_apidoc", {}).setdefault("arguments", {})
+                of_view.setdefault("parameters", []).extend({**one} for one in own)
             first, *rest = view.__name__.split("_")
             name = first + "".join(word.capitalize() for word in rest)
             notes(view, operationId=name)

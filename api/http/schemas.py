@@ -166,6 +166,9 @@ class Error(Schema):
     running_execution_id = fields.String(
         metadata=described("Only with already_running: the run of the playbook for this asset that is under way.")
     )
+    created_id = fields.String(
+        metadata=described("Only with already_created: the id of what an earlier copy of the request has created.")
+    )
     state = fields.String(metadata=described("Only with transition_not_allowed: the state of the event."))
     allowed = fields.List(
         fields.String(), metadata=described("Only with transition_not_allowed: the states to which the event can go.")

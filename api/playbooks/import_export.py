@@ -8,12 +8,16 @@ from api.http import body
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer, finished, written
+from api.http.idempotency_key import CREATION_KEY, Remember, once
 from api.playbooks import import_export_schemas as shapes
 from config import strict_yaml
 from playbooks.checks.size import size
 from playbooks.definitions.places import places
+from store.definitions import playbooks
+from store.engine import db
 from tasks.definitions import exports, imports
 from tasks.definitions.import_conflicts import Imported, ImportOptions
+from tasks.intake.creations import Secret
 from tasks.offload import pool
 
 blueprint = Blueprint("exchange", __name__, tag="playbooks")
@@ -54,7 +58,7 @@ def export_playbook(query: dict[str, Any], playbook_id: str) -> Response:
     return finished(written(shown), headers=headers)
 
 
-@blueprint.post("/playbooks/import")
+@blueprint.post("/playbooks/import", parameters=[CREATION_KEY])
 @requires("write:playbooks")
 @blueprint.arguments(shapes.ImportQuery(), location="query")
 @blueprint.reads(_ANY_OBJECT, example=shapes.DOCUMENT, yaml=True)
@@ -74,8 +78,23 @@ def import_playbook(query: dict[str, Any]) -> Response:
     definition in JSON or YAML; ``{"playbook": ..., "dry_run": true}`` wraps either. Importing fetches nothing and
     executes nothing. With dry_run it also stores nothing.
     """
-    options = ImportOptions(**query, reserved=frozenset(http_schemas.RESERVED_IDS))
-    found = imports.import_playbook(caller(), body.read_object(yaml=True), options)
+    options, given = ImportOptions(**query, reserved=frozenset(http_schemas.RESERVED_IDS)), body.read_object(yaml=True)
+
+    def made(remember: Remember) -> Response:
+        alongside = lambda connection, playbook: remember(connection, playbook.id)  # noqa: E731 - it is one call
+        return _answer(imports.import_playbook(caller(), given, options, alongside))
+
+    return once("import", [query, given], made, _again)
+
+
+def _again(playbook_id: str, _secret: Secret) -> Response:
+    """What an import has made, as it is now; the copy imports nothing and finds nothing."""
+    playbook = db.read_one(playbooks.get, caller().workspace_id, playbook_id)
+    definition = {"id": playbook.id, **playbook.revision.definition}
+    return _answer(Imported(definition=definition, playbook=playbook, outcome="created"))
+
+
+def _answer(found: Imported) -> Response:
     if found.outcome != "created" or found.playbook is None:
         return answer({"data": _shown(found)})
     location = f"{request.path.removesuffix('/').removesuffix('/import')}/{found.playbook.id}"

@@ -87,7 +87,7 @@ def create_playbook() -> Response:
     The body is JSON or YAML. The id is made from the name unless the body gives one. An error names every fault of
     the definition. The actions and playbooks that its steps name must exist.
     """
-    return routes.answer_created(library.create(caller(), _taken(body.read_object(yaml=True))))
+    return routes.answer_once(_taken(body.read_object(yaml=True)), library.create)
 
 
 @routes.validate

@@ -1,6 +1,6 @@
 """Actions as stored definitions: checked, versioned, their secrets sealed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from config.errors import Forbidden, Problem
@@ -109,13 +109,15 @@ def doubts(masked: Mapping[str, Any]) -> list[Problem]:
     return unserved + sealing.doubtful(masked["config"])
 
 
-def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
-    """Add an action.
+def create(
+    caller: Caller, wanted: Mapping[str, Any], *, alongside: Callable[[db.Connection, Action], None] | None = None
+) -> Action:
+    """Add an action, and write more ``alongside`` it.
 
     Raises:
         InvalidRequest: the definition has faults, all named. Conflict: the id is taken.
     """
-    return creation(caller, wanted).carry_out()
+    return creation(caller, wanted).carry_out(alongside=alongside)
 
 
 def creation(caller: Caller, wanted: Mapping[str, Any]) -> Change[Action]:

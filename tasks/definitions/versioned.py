@@ -29,8 +29,8 @@ class Change(Generic[Kept]):
     #: writes it; raises Conflict if another caller was faster
     write: Callable[[db.Connection], Kept]
 
-    def carry_out(self, guard: Guard = None) -> Kept:
-        """Write it in a transaction of its own.
+    def carry_out(self, guard: Guard = None, alongside: Callable[[db.Connection, Kept], None] | None = None) -> Kept:
+        """Write it in a transaction of its own, and more ``alongside`` it.
 
         Raises:
             Conflict: the id is taken, or the definition was changed meanwhile. PreconditionFailed: it is another one
@@ -38,7 +38,10 @@ class Change(Generic[Kept]):
         """
         with db.write() as connection:
             check(guard, connection)
-            return self.write(connection)
+            written = self.write(connection)
+            if alongside is not None:
+                alongside(connection, written)
+            return written
 
 
 def check(guard: Guard, connection: db.Connection) -> None:

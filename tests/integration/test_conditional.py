@@ -265,3 +265,27 @@ def test_put_creates_what_is_not_there_once(everywhere: Door, kind: str) -> None
         "PUT", path, json={**whole, "description": "2"}, headers={"If-Match": tag_of(everywhere, path)}
     )
     assert changed.status_code == 200
+
+
+def test_the_document_says_which_operations_are_conditional(everywhere: Door) -> None:
+    """Readers of executions, runs and definitions take If-None-Match, writers of definitions If-Match, PUT both."""
+    document = everywhere.call("GET", "/api/openapi.json", key=None).json
+    found: dict[str, set[str]] = {"If-None-Match": set(), "If-Match": set()}
+    for item in document["paths"].values():
+        assert not [one for one in item.get("parameters", ()) if one["in"] != "path"], (
+            "which all of its operations have"
+        )
+        for method, operation in item.items():
+            if method == "parameters":
+                continue
+            for one in operation.get("parameters", ()):
+                if one["name"] in found:
+                    found[one["name"]].add(operation["operationId"])
+                    assert ("304" if method == "get" else "412") in operation["responses"]
+    of_definitions = {
+        f"{verb}{noun}"
+        for noun in ("Action", "Playbook")
+        for verb in ("replace", "change", "delete", "enable", "disable")
+    }
+    readers = {"getAction", "getPlaybook", "getExecution", "getRun", "replaceAction", "replacePlaybook"}
+    assert found == {"If-None-Match": readers, "If-Match": of_definitions}

@@ -49,6 +49,7 @@ PROBLEM = {
 _MORE = {
     "in_use": {"used_by"},
     "already_running": {"running_execution_id"},
+    "already_created": {"created_id"},
     "transition_not_allowed": {"state", "allowed"},
 }
 
