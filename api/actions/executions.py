@@ -44,11 +44,25 @@ class OfActionQuery(pages.PeriodQuery):
         metadata={"description": "Only these statuses, separated by commas.", "example": ["failed", "timeout"]},
     )
     target = pages.text(255, "Only those about this asset.", "a-1001")
+    standalone = fields.Boolean(
+        truthy={"true"},
+        falsy=set(),
+        metadata={"description": "true: only those that are no step of a playbook execution.", "enum": [True]},
+    )
+    trigger = fields.String(
+        validate=validate.OneOf(listing.TRIGGERS),
+        metadata={
+            "description": "Only those, no step of a playbook execution, that this has carried out: a request (api), a "
+            "recurring action, or the replay of a record.",
+            "example": "recurring",
+        },
+    )
 
 
 class ExecutionQuery(OfActionQuery):
     """The filters of the list of all executions."""
 
+    run_id = pages.text(128, "Only steps of this playbook execution.", "pexec-7721")
     action_id = pages.text(128, "Only those of this action.", "act-block-ip")
 
 

@@ -15,6 +15,7 @@ from api.http.schemas import NAME, Flag, LogLine, Parameter, Retry, Strict, desc
 from playbooks.definitions import actions as meaning
 from playbooks.definitions import parameters
 from playbooks.definitions.actions import EXECUTORS, TYPES
+from store.executions.lists import listing
 from store.executions.transitions import STATUSES
 
 _TYPE = described("What kind of action it is.", enum=list(TYPES))
@@ -161,6 +162,7 @@ class Accepted(Decided):
     """The execution that a trigger has made."""
 
     execution_id = fields.String(metadata=described("Its id."))
+    id = fields.String(metadata=described("The same as execution_id."))
     action_id = fields.String(metadata=described("The action."))
     status = fields.String(
         metadata=described(
@@ -178,6 +180,7 @@ class ExecutionItem(Decided):
     """An execution in a list."""
 
     execution_id = fields.String(metadata=described("Its id."))
+    id = fields.String(metadata=described("The same as execution_id."))
     action_id = fields.String(metadata=described("The action."))
     version = fields.String(metadata=described("The action's version that runs."))
     status = fields.String(metadata=described("Its status.", enum=list(STATUSES)))
@@ -193,6 +196,13 @@ class ExecutionItem(Decided):
     started_at = fields.String(allow_none=True, metadata=described("When its first attempt began."))
     completed_at = fields.String(allow_none=True, metadata=described("When it ended."))
     duration_seconds = fields.Float(allow_none=True, metadata=described("From start to end."))
+    duration_ms = fields.Integer(allow_none=True, metadata=described("The same in milliseconds."))
+    trigger = fields.String(
+        metadata=described(
+            "What has it carried out: a request (api), a recurring action, the replay of a record, or a playbook.",
+            enum=[*listing.TRIGGERS, "playbook", "dispatch"],
+        )
+    )
     sandbox = fields.Boolean(metadata=described("Whether outside calls were recorded instead of made."))
     dry_run = fields.Boolean(metadata=described("Whether it is a dry run, which executes nothing."))
     run_id = fields.String(allow_none=True, metadata=described("The playbook execution it is a step of."))

@@ -30,6 +30,10 @@ class OfPlaybookQuery(pages.PeriodQuery):
         falsy={"false"},
         metadata={"description": "Only dry runs, or only others.", "example": False},
     )
+    event_id = pages.text(
+        255, "Only those that the event of this id has started, directly or through another run.", "evt-20260428-17"
+    )
+    parent_id = pages.text(128, "Only those that a step of this playbook execution has started.", "pexec-7721")
 
 
 class RunQuery(OfPlaybookQuery):

@@ -103,6 +103,7 @@ class _Step(Schema):
         allow_none=True,
         metadata=described("The execution of the step; an action's is also found at /api/actions/executions."),
     )
+    id = fields.String(allow_none=True, metadata=described("The same as execution_id."))
     status = fields.String(metadata=described("Its status.", enum=_STEP_STATUSES))
     output = fields.Raw(allow_none=True, metadata=described("Its output; null if over 16 KiB."))
     output_omitted = fields.Boolean(
@@ -150,6 +151,7 @@ class _Run(Schema):
     """The members of a run in every answer."""
 
     execution_id = fields.String(metadata=described("Its id."))
+    id = fields.String(metadata=described("The same as execution_id."))
     playbook_id = fields.String(metadata=described("The playbook."))
     playbook_name = fields.String(metadata=described("The playbook's name at that version."))
     version = fields.String(metadata=described("The playbook's version that runs."))
@@ -165,6 +167,13 @@ class AcceptedRun(_Run):
 
     retry_of = fields.String(metadata=described("Only of a retry: the run that is tried again."))
     steps = fields.List(fields.Nested(RunStep), metadata=described("The steps of the playbook, in order."))
+
+
+class ParentStep(Schema):
+    """A step that has started a run."""
+
+    execution_id = fields.String(metadata=described("The run that the step is of."))
+    step_id = fields.String(metadata=described("The step's id in the playbook of that run."))
 
 
 class RunItem(_Run):
@@ -185,10 +194,14 @@ class RunItem(_Run):
     trigger = fields.String(metadata=described("What started it.", enum=list(run_listing.TRIGGERS)))
     started_by = fields.String(metadata=described("The id of the key that asked for it, or system."))
     retry_of = fields.String(allow_none=True, metadata=described("The run that it tries again."))
+    parent = fields.Nested(
+        ParentStep, allow_none=True, metadata=described("What has started it, if that is a step of another run.")
+    )
     error = fields.Dict(allow_none=True, metadata=described("code, message, step_id; null unless it failed."))
     completed_at = fields.String(allow_none=True, metadata=described("When it ended."))
     deadline = fields.String(metadata=described("When it fails unless it has ended."))
     duration_seconds = fields.Float(allow_none=True, metadata=described("From start to end; null until it has ended."))
+    duration_ms = fields.Integer(allow_none=True, metadata=described("The same in milliseconds."))
 
 
 class Run(RunItem, Decided):
@@ -228,6 +241,9 @@ class RunLogLine(LogLine):
 class Bar(Schema):
     """When a step began and ended, and how its time was spent."""
 
+    id = fields.String(metadata=described("The id of the execution of the step."))
+    execution_id = fields.String(metadata=described("The same as id."))
+    duration_ms = fields.Integer(allow_none=True, metadata=described("From start to end; null until it has ended."))
     step_id = fields.String(metadata=described("Its id in the playbook."))
     name = fields.String(metadata=described("A name for people."))
     iteration = fields.String(metadata=described("The iteration of the loops around it; empty outside loops."))

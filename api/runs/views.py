@@ -55,6 +55,7 @@ def accepted(row: Mapping[str, Any]) -> dict[str, Any]:
     revision, _ = revisions.playbook(row["revision_id"])
     return {
         "execution_id": row["id"],
+        "id": row["id"],
         "playbook_id": row["action_id"],
         "playbook_name": revision.definition["name"],
         "version": revision.version,
@@ -89,11 +90,13 @@ def run_detail(row: Row, *, outputs: bool = True) -> dict[str, Any]:
         states = progress(plan, row.status, [_mapping(step) for step in rows])
         reached = [state.row["id"] for state in states if state.row is not None]
         results = run_listing.outcomes(connection, reached, outputs=outputs)
+        started_by = run_listing.parent_of(connection, row)
     context = transitions.load(row.context)
     completed, total = counts(states)
     paused_by = _run_waits_for(row, status, rows)
     return {
         "execution_id": row.id,
+        "id": row.id,
         "playbook_id": row.action_id,
         "playbook_name": revision.definition["name"],
         "version": revision.version,
@@ -107,6 +110,7 @@ def run_detail(row: Row, *, outputs: bool = True) -> dict[str, Any]:
         "trigger": row.cause,
         "event": context["event"],
         "retry_of": row.retry_of,
+        "parent": _parent(started_by) if started_by is not None else None,
         "output": transitions.load(row.output),
         "steps": [_step(state, results.get(state.row["id"]) if state.row else None) for state in states],
         **gate_column.shown(row.gate),
@@ -117,6 +121,7 @@ def item(row: Row, paused_by: str | None) -> dict[str, Any]:
     """A run in a list, from ``store.executions.lists.run_listing.search``."""
     shown = {
         "execution_id": row.id,
+        "id": row.id,
         "playbook_id": row.action_id,
         "playbook_name": row.name,
         "version": row.version,
@@ -125,8 +130,16 @@ def item(row: Row, paused_by: str | None) -> dict[str, Any]:
         **_common(row),
         "trigger": row.trigger,
         "retry_of": row.retry_of,
+        "parent": _parent(row),
     }
     return shown if row.input is not None else {**shown, "parameters_omitted": True}
+
+
+def _parent(row: Row) -> dict[str, Any] | None:
+    """The run and the step that have started a run."""
+    if row.parent_run_id is None:
+        return None
+    return {"execution_id": row.parent_run_id, "step_id": row.parent_step_id}
 
 
 def _common(row: Row) -> dict[str, Any]:
@@ -141,6 +154,7 @@ def _common(row: Row) -> dict[str, Any]:
         "completed_at": http_times.stamp(row.completed_at),
         "deadline": http_times.stamp(row.expires_at),
         "duration_seconds": http_times.seconds(row.started_at, row.completed_at),
+        "duration_ms": http_times.milliseconds(row.started_at, row.completed_at),
     }
 
 
@@ -190,13 +204,14 @@ def _step(state: StepState, result: Row | None) -> dict[str, Any]:
     shown = {
         **_named(state.node),
         "execution_id": row.get("id"),
+        "id": row.get("id"),
         "status": state.status,
         "passes": state.rows_count,
         "output": transitions.load(result.output) if result else None,
         "error": transitions.load(result.error) if result else None,
         "started_at": http_times.stamp(row.get("started_at")),
         "completed_at": http_times.stamp(row.get("completed_at")),
-        "duration_ms": _between(row.get("started_at"), row.get("completed_at")),
+        "duration_ms": http_times.milliseconds(row.get("started_at"), row.get("completed_at")),
     }
     return _omitting(shown, result)
 
@@ -250,6 +265,7 @@ def _step_execution(run: Row, plan: Plan, row: Any, result: Row) -> dict[str, An
     shown = {
         **_named(node),
         "execution_id": row.id,
+        "id": row.id,
         "iteration": row.iteration,
         "parent": plan.blocks[node.block].container,
         "status": row.status,
@@ -266,7 +282,7 @@ def _step_execution(run: Row, plan: Plan, row: Any, result: Row) -> dict[str, An
         "created_at": http_times.stamp(row.created_at),
         "started_at": http_times.stamp(row.started_at),
         "completed_at": http_times.stamp(row.completed_at),
-        "duration_ms": _between(row.started_at, row.completed_at),
+        "duration_ms": http_times.milliseconds(row.started_at, row.completed_at),
         **gate_column.shown(result.gate),
     }
     if result.input is None:
@@ -278,6 +294,7 @@ def _not_reached(plan: Plan, state: StepState) -> dict[str, Any]:
     return {
         **_named(state.node),
         "execution_id": None,
+        "id": None,
         "iteration": "",
         "parent": plan.blocks[state.node.block].container,
         "status": state.status,
@@ -339,6 +356,8 @@ def _bar(
     begun, ended = row["started_at"], row["completed_at"]
     times = timeline.spent(history.get(row["id"], []), started_at=begun, ended_at=ended, now=now)
     return {
+        "id": row["id"],
+        "execution_id": row["id"],
         "step_id": node.id,
         "name": node.name,
         "iteration": row["iteration"],
@@ -347,6 +366,7 @@ def _bar(
         "status": row["status"],
         "attempts": row["attempt"],
         "retries": max(0, row["attempt"] - 1),
+        "duration_ms": http_times.milliseconds(begun, ended),
         "queued_ms": times.queued_ms,
         "run_ms": times.run_ms,
         "waited_ms": times.waited_ms,
@@ -359,7 +379,3 @@ def _bar(
 def _mapping(row: Row) -> Mapping[str, Any]:
     found: Mapping[str, Any] = row._asdict()
     return found
-
-
-def _between(start: int | None, end: int | None) -> int | None:
-    return None if start is None or end is None else end - start
