@@ -13,6 +13,7 @@ from typing import Any, Generic
 from flask import Response, request
 from marshmallow import fields
 
+from api import versions
 from api.http import errors, pages
 from api.http import examples as http_examples
 from api.http import schemas as http_schemas
@@ -23,6 +24,7 @@ from api.http.conditional import entity_tags, preconditions
 from api.http.conditional.documented import ETAG, IF_MATCH, IF_NONE_MATCH, IF_NONE_THERE, UNCHANGED
 from api.http.idempotency_key import CREATION_KEY, Remember, once
 from config.errors import Conflict, PreconditionFailed, Problem
+from store.callers.actors import Actor
 from store.definitions.versioned import DefinitionKind, Kept, Page
 from store.engine import db
 from store.paging import Found
@@ -138,8 +140,30 @@ class Routes(Generic[Kept]):
     def versions(self, view: View) -> View:
         """Declare ``GET /KINDs/ID/versions``."""
         answers = self._pages(self.version, "One page of versions, newest first.", fails=(404,))
-        takes = self.blueprint.arguments(pages.PageQuery(), location="query")
+        takes = self.blueprint.arguments(versions.VersionsQuery(), location="query")
         return self._declare("GET", f"{self._id}/versions", "read", answers, takes)(view)
+
+    def get_version(self, view: View) -> View:
+        """Declare ``GET /KINDs/ID/versions/VERSION``."""
+        shape = http_schemas.enveloped(self.version.schema)
+        whole = DocumentedShape(schema=shape, example={"data": self.version.example})
+        answers = self._answers(whole, f"The {self.kind.noun} as it was.", headers=ETAG, fails=(404, 412))
+        at = f"{self._id}/versions/<version:version>"
+        return self._declare("GET", at, "read", answers, takes=(IF_NONE_MATCH,))(UNCHANGED(view))
+
+    def compare(self, view: View) -> View:
+        """Declare ``GET /KINDs/ID/versions/diff``."""
+        shape = DocumentedShape(schema=versions.DIFFERENCE, example={"data": versions.DIFFERENCE_EXAMPLE})
+        answers = self._answers(shape, "What has changed.", fails=(404,))
+        takes = self.blueprint.arguments(versions.DifferenceQuery(), location="query")
+        return self._declare("GET", f"{self._id}/versions/diff", "read", answers, takes)(view)
+
+    def restore(self, view: View) -> View:
+        """Declare ``POST /KINDs/ID/versions/VERSION/restore``."""
+        words = f"The {self.kind.noun} as it is now{self.written_words}."
+        answers = self._answers(self._written, words, headers=ETAG, fails=(404, 409, 412))
+        at = f"{self._id}/versions/<version:version>/restore"
+        return self._declare("POST", at, "write", answers, takes=(IF_MATCH,))(view)
 
     def answer_page(
         self,
@@ -209,8 +233,31 @@ class Routes(Generic[Kept]):
     def answer_versions(self, query: dict[str, Any], definition_id: str) -> Response:
         """The requested page of versions."""
         kept = db.read_one(self.kind.get, caller().workspace_id, definition_id)
-        found = pages.read(self.kind.revisions, kept, pages.part(query))
-        return pages.page([self.show_version(kept.id, row) for row in found.rows], found, query)
+        whole = query["definitions"]
+        found, who = pages.read(versions.part, self.kind, kept, pages.part(query), whole=whole)
+        shown = [
+            self._version(kept.id, row, who)
+            if whole
+            else {"id": kept.id, "version": row.version, **versions.made(row, who)}
+            for row in found.rows
+        ]
+        return pages.page(shown, found, query)
+
+    def answer_version(self, definition_id: str, version: str) -> Response:
+        """A definition as it was at that version."""
+        row, who = pages.read(versions.at, self.kind, caller().workspace_id, definition_id, version)
+        shown = written(self._version(definition_id, row, who))
+        return preconditions.tagged(
+            lambda headers: finished(f'{{"data":{shown}}}', headers=headers), entity_tags.of(shown)
+        )
+
+    def answer_difference(self, query: Mapping[str, Any], definition_id: str) -> Response:
+        """What has changed between two versions."""
+        both = pages.read(versions.compared, self.kind, caller().workspace_id, definition_id, query)
+        return answer({"data": versions.difference(*both)})
+
+    def _version(self, definition_id: str, row: db.Row, who: Mapping[str, Actor]) -> dict[str, Any]:
+        return {**self.show_version(definition_id, row), **versions.made(row, who)}
 
     @functools.cached_property
     def _id(self) -> str:

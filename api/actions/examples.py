@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from api.http.examples import ACTOR
+
 DEFINITION: dict[str, Any] = {
     "name": "Send Slack Alert",
     "type": "notification",
@@ -30,7 +32,7 @@ _KEPT = {
 }
 
 ACTION = {"id": "act-send-slack-alert", **DEFINITION, **_KEPT, "updated_at": "2026-04-28T12:00:00.000Z"}
-VERSION = {"id": "act-send-slack-alert", **DEFINITION, **_KEPT, "created_by": "3f1c9a60b2d4"}
+VERSION = {"id": "act-send-slack-alert", **DEFINITION, **_KEPT, "created_by": "3f1c9a60b2d4", "created_by_actor": ACTOR}
 
 CHANGES = {"description": "Notify the on-call channel.", "timeout_seconds": 30}
 

@@ -166,6 +166,35 @@ def disable_action(query: dict[str, Any], action_id: str) -> Response:
 def list_action_versions(query: dict[str, Any], action_id: str) -> Response:
     """List the versions of an action.
 
-    Newest first, each with its whole definition.
+    Newest first, each with its whole definition unless definitions is false.
     """
     return routes.answer_versions(query, action_id)
+
+
+@routes.compare
+def compare_action_versions(query: dict[str, Any], action_id: str) -> Response:
+    """Compare two versions of an action.
+
+    Parameters are matched by name. Secrets in the config are masked: that one was changed does not show.
+    """
+    return routes.answer_difference(query, action_id)
+
+
+@routes.get_version
+def get_action_version(action_id: str, version: str) -> Response:
+    """Get a version of an action.
+
+    As it was; secrets in its config are masked.
+    """
+    return routes.answer_version(action_id, version)
+
+
+@routes.restore
+def restore_action_version(action_id: str, version: str) -> Response:
+    """Restore a version of an action.
+
+    The definition of that version, with the secrets that it had, becomes the present one under the next version number;
+    the switch stays as it is. What is checked when an action is replaced is checked again. Where it is the present
+    definition nothing changes.
+    """
+    return routes.answer_written(catalogue.restore(caller(), action_id, version, guard=routes.guard(action_id)))

@@ -120,6 +120,7 @@ class Version(Action):
     """An action as it was at one version."""
 
     created_by = fields.String(metadata=described("The id of the key that made it."))
+    created_by_actor = http_schemas.actor("Who that is.")
 
 
 class Trigger(Strict):

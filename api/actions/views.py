@@ -51,8 +51,6 @@ def version(action_id: str, row: Row) -> dict[str, Any]:
         "id": action_id,
         **_definition(definition),
         "enabled": definition["enabled"],
-        "created_at": stamp(row.created_at),
-        "created_by": row.created_by,
     }
 
 

@@ -72,6 +72,17 @@ class StepIdConverter(BaseConverter):
         return {"type": "string", "pattern": f"^{cls.regex}$"}
 
 
+class VersionConverter(BaseConverter):
+    """A version of a definition in a path; other text matches none."""
+
+    regex = r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}"
+
+    @classmethod
+    def schema(cls, _converter: BaseConverter) -> dict[str, str]:
+        """Its description in the OpenAPI document."""
+        return {"type": "string", "pattern": f"^{cls.regex}$"}
+
+
 class DispatchIdConverter(IdConverter):
     """The id of a dispatch in a path, next to which there is a path of its own for batches."""
 
@@ -111,6 +122,7 @@ _IDS = {
     "dispatch_id": ("The id of its execution.", "disp-0199f3c2a1b46d0e8f2c41"),
     "playbook_id": ("The playbook's id.", "pb-critical-finding-alert"),
     "run_id": ("The playbook execution's id.", "pexec-7721"),
+    "version": ("The version.", "1.0.0"),
     "step_id": ("The step's id in the playbook.", "create-ticket"),
     "key_id": ("The key's id, not the key.", "3f1c9a60b2d4"),
     "username": ("The user's name.", "kim"),

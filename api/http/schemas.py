@@ -9,6 +9,7 @@ from api.http.base_schema import Schema
 from playbooks.definitions import actions as meaning
 from playbooks.definitions import parameters
 from playbooks.definitions.parameter_values import TYPES as VALUE_TYPES
+from store.callers import actors
 from store.paging import EXACT, MOST
 
 ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
@@ -148,6 +149,21 @@ class User(Schema):
     steps = fields.List(fields.Nested(UsedStep), metadata=described("The first 20 steps that name it."))
 
 
+class Actor(Schema):
+    """Who has done something."""
+
+    id = fields.String(metadata=described("The id, as other members have it."))
+    kind = fields.String(
+        metadata=described("A key, a user, the holder of a link, the system itself.", enum=list(actors.KINDS))
+    )
+    name = fields.String(metadata=described("What people call it."))
+
+
+def actor(text: str) -> fields.Nested:
+    """Somebody who has done something, or nobody yet."""
+    return fields.Nested(Actor, allow_none=True, metadata=described(text))
+
+
 class Error(Schema):
     """The body of every error (RFC 9457)."""
 
@@ -166,6 +182,9 @@ class Error(Schema):
     running_execution_id = fields.String(
         metadata=described("Only with already_running: the run of the playbook for this asset that is under way.")
     )
+    decided_by = fields.String(metadata=described("Only with a decision that comes too late: the id of who was first."))
+    decided_by_actor = actor("Only with decided_by: who that is.")
+    decided_at = fields.String(allow_none=True, metadata=described("Only with decided_by: when that was."))
     created_id = fields.String(
         metadata=described("Only with already_created: the id of what an earlier copy of the request has created.")
     )

@@ -4,29 +4,21 @@ import functools
 from typing import Any
 
 from flask import Response
-from marshmallow import fields, validate
 
 from api.http import body, pages
-from api.http import schemas as http_schemas
-from api.http.auth import caller, requires
-from api.http.blueprint import Blueprint, answer, nothing
+from api.http.auth import caller
+from api.http.blueprint import Blueprint, nothing
 from api.playbooks import examples as shown
 from api.playbooks import schemas as shapes
 from api.playbooks import views
 from api.versioned import DocumentedShape, Routes, answer_verdict, id_problems
-from playbooks.checks.size import size
 from playbooks.definitions.events import MAX_EVENT_CHARACTERS
 from playbooks.definitions.fields import MAX_TAG_CHARACTERS
-from playbooks.differences import differences
 from store.definitions import playbooks
-from store.engine import db
 from tasks.definitions import imports, versioned
 from tasks.definitions import playbooks as library
-from tasks.offload import pool
 
 blueprint = Blueprint("playbooks", __name__, tag="playbooks")
-
-_VERSION = r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$"
 
 routes = Routes(
     blueprint=blueprint,
@@ -53,22 +45,6 @@ class PlaybookQuery(pages.PageQuery):
     enabled = pages.enabled()
     sort_by = pages.sort_by(playbooks.SORTABLE)
     sort_order = pages.sort_order()
-
-
-class DifferenceQuery(http_schemas.Strict):
-    """Which versions are compared."""
-
-    older = fields.String(
-        data_key="from",
-        required=True,
-        validate=validate.Regexp(_VERSION),
-        metadata={"description": "The version that is compared.", "example": "1.0.0"},
-    )
-    newer = fields.String(
-        data_key="to",
-        validate=validate.Regexp(_VERSION),
-        metadata={"description": "The version that it is compared with; the present one.", "example": "1.1.0"},
-    )
 
 
 @routes.list(PlaybookQuery())
@@ -170,37 +146,37 @@ def disable_playbook(playbook_id: str) -> Response:
 def list_playbook_versions(query: dict[str, Any], playbook_id: str) -> Response:
     """List the versions of a playbook.
 
-    Newest first, each with its whole definition.
+    Newest first, each with its whole definition unless definitions is false.
     """
     return routes.answer_versions(query, playbook_id)
 
 
-@blueprint.get("/playbooks/<id:playbook_id>/versions/diff")
-@requires("read:playbooks")
-@blueprint.arguments(DifferenceQuery(), location="query")
-@blueprint.answers(
-    200,
-    http_schemas.enveloped(shapes.VersionDifference),
-    example={"data": shown.DIFFERENCE},
-    words="What has changed.",
-    fails=(404,),
-)
+@routes.compare
 def compare_playbook_versions(query: dict[str, Any], playbook_id: str) -> Response:
     """Compare two versions of a playbook.
 
     Steps are matched by id, parameters by name, so an inserted one does not show as a change of the others.
     """
-    with db.read() as connection:
-        playbook = playbooks.get(connection, caller().workspace_id, playbook_id)
-        older = playbooks.at_version(connection, playbook, query["older"])
-        newer = playbooks.at_version(connection, playbook, query.get("newer", playbook.revision.version))
-    compared = [_compared(one) for one in (older, newer)]
-    changes = pool.way(sum(size(one).milliseconds for one in compared))(differences, *compared)
-    return answer({"data": {"from": older.version, "to": newer.version, "changes": changes}})
+    return routes.answer_difference(query, playbook_id)
 
 
-def _compared(revision: playbooks.Revision) -> dict[str, Any]:
-    return {name: value for name, value in revision.definition.items() if name != "version"}
+@routes.get_version
+def get_playbook_version(playbook_id: str, version: str) -> Response:
+    """Get a version of a playbook.
+
+    Its whole definition as it was.
+    """
+    return routes.answer_version(playbook_id, version)
+
+
+@routes.restore
+def restore_playbook_version(playbook_id: str, version: str) -> Response:
+    """Restore a version of a playbook.
+
+    The definition of that version becomes the present one under the next version number; the switch stays as it is.
+    What is checked when a playbook is replaced is checked again. Where it is the present definition nothing changes.
+    """
+    return routes.answer_written(library.restore(caller(), playbook_id, version, guard=routes.guard(playbook_id)))
 
 
 def _taken(given: dict[str, Any], playbook_id: str | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from marshmallow import INCLUDE, fields, validate
 
 from api.http import schemas as http_schemas
 from api.http.base_schema import Schema
-from api.http.schemas import Parameter, Retry, Strict, described
+from api.http.schemas import Parameter, Retry, Strict, actor, described
 from playbooks.definitions import asking, parameters, step_types
 from playbooks.definitions import fields as common
 from playbooks.definitions.events import EVENTS, MAX_EVENT_CHARACTERS
@@ -200,6 +200,7 @@ class PlaybookVersion(Playbook):
     """A playbook as it was at one version."""
 
     created_by = fields.String(metadata=described("The id of the key that made it."))
+    created_by_actor = actor("Who that is.")
 
 
 class PlaybookItem(Schema):
@@ -215,22 +216,3 @@ class PlaybookItem(Schema):
     enabled = fields.Boolean(metadata=described("Whether it may be started."))
     created_at = fields.String(metadata=described("ISO 8601, UTC."))
     updated_at = fields.String(metadata=described("ISO 8601, UTC."))
-
-
-class Change(Schema):
-    """One difference between two versions."""
-
-    pointer = fields.String(
-        metadata=described("Where, as a JSON pointer into the newer one; the older one if removed.")
-    )
-    op = fields.String(metadata=described("What happened to it.", enum=["added", "removed", "changed"]))
-    before = fields.Raw(data_key="from", allow_none=True, metadata=described("What stood there; null if nothing."))
-    after = fields.Raw(data_key="to", allow_none=True, metadata=described("What stands there; null if nothing."))
-
-
-class VersionDifference(Schema):
-    """What has changed between two versions."""
-
-    older = fields.String(data_key="from", metadata=described("The version that is compared."))
-    newer = fields.String(data_key="to", metadata=described("The version that it is compared with."))
-    changes = fields.List(fields.Nested(Change), metadata=described("Every difference, up to 1000."))

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from api.http.examples import ACTOR
+
 RUN = {"target_asset_id": "a-1001", "parameters": {"notification_channel": "#incidents"}, "dry_run": False}
 RETRY = {"from": "failed"}
 DECISION = {"note": "Confirmed by phone."}
@@ -86,6 +88,7 @@ ITEM: dict[str, Any] = {
     "parameters": {"notification_channel": "#incidents"},
     "trigger": "api",
     "started_by": "3f1c9a60b2d4",
+    "started_by_actor": ACTOR,
     "retry_of": None,
     "parent": None,
     "dry_run": False,

@@ -25,6 +25,8 @@ from api.runs import queries, views
 from api.runs import schemas as shapes
 from playbooks.states import Mode, Status
 from store.access import Caller
+from store.callers import actors
+from store.callers.actors import Actor
 from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Connection, Row
@@ -246,15 +248,19 @@ def _listed(query: dict[str, Any]) -> Response:
     part = pages.part(query)
     if reach.is_limited(caller()):
         part = part._replace(counted=False)  # a total would count what the caller does not reach
-    found = pages.read(_found, caller(), filters, part)
+    found, who = pages.read(_found, caller(), filters, part)
     paused = [row.id for row in found.rows if row.status == Status.PAUSED]
     why = pages.read(pauses.paused_by, paused) if paused else {}
-    return pages.page([views.item(row, why.get(row.id)) for row in found.rows], found, query)
+    return pages.page([views.item(row, why.get(row.id), who) for row in found.rows], found, query)
 
 
-def _found(connection: Connection, asking: Caller, filters: Mapping[str, Any], part: Part) -> Found:
+def _found(
+    connection: Connection, asking: Caller, filters: Mapping[str, Any], part: Part
+) -> tuple[Found, dict[str, Actor]]:
+    """A part of the list, and who has started the runs in it."""
     found = run_listing.search(connection, asking.workspace_id, filters=filters, part=part)
-    return found._replace(rows=reach.reached_runs(connection, asking, found.rows))
+    found = found._replace(rows=reach.reached_runs(connection, asking, found.rows))
+    return found, actors.named(connection, [row.created_by for row in found.rows])
 
 
 def _location(run_id: str) -> dict[str, str]:

@@ -193,6 +193,7 @@ class RunItem(_Run):
     )
     trigger = fields.String(metadata=described("What started it.", enum=list(run_listing.TRIGGERS)))
     started_by = fields.String(metadata=described("The id of the key that asked for it, or system."))
+    started_by_actor = http_schemas.actor("Who that is.")
     retry_of = fields.String(allow_none=True, metadata=described("The run that it tries again."))
     parent = fields.Nested(
         ParentStep, allow_none=True, metadata=described("What has started it, if that is a step of another run.")

@@ -23,6 +23,8 @@ from playbooks import timeline
 from playbooks.plan import Node, Plan
 from playbooks.progress import StepState, counts, current, progress
 from playbooks.states import Mode, Status, WaitingFor
+from store.callers import actors
+from store.callers.actors import Actor
 from store.engine import db
 from store.engine.db import Row
 from store.executions import runs, transitions
@@ -90,7 +92,8 @@ def run_detail(row: Row, *, outputs: bool = True) -> dict[str, Any]:
         states = progress(plan, row.status, [_mapping(step) for step in rows])
         reached = [state.row["id"] for state in states if state.row is not None]
         results = run_listing.outcomes(connection, reached, outputs=outputs)
-        started_by = run_listing.parent_of(connection, row)
+        started_in = run_listing.parent_of(connection, row)
+        who = actors.named(connection, [row.created_by])
     context = transitions.load(row.context)
     completed, total = counts(states)
     paused_by = _run_waits_for(row, status, rows)
@@ -106,19 +109,19 @@ def run_detail(row: Row, *, outputs: bool = True) -> dict[str, Any]:
         "current_step": current(states) if row.status in transitions.LIVE else None,
         "steps_completed": completed,
         "steps_total": total,
-        **_common(row),
+        **_common(row, who),
         "trigger": row.cause,
         "event": context["event"],
         "retry_of": row.retry_of,
-        "parent": _parent(started_by) if started_by is not None else None,
+        "parent": _parent(started_in) if started_in is not None else None,
         "output": transitions.load(row.output),
         "steps": [_step(state, results.get(state.row["id"]) if state.row else None) for state in states],
         **gate_column.shown(row.gate),
     }
 
 
-def item(row: Row, paused_by: str | None) -> dict[str, Any]:
-    """A run in a list, from ``store.executions.lists.run_listing.search``."""
+def item(row: Row, paused_by: str | None, who: Mapping[str, Actor]) -> dict[str, Any]:
+    """A run in a list, from ``store.executions.lists.run_listing.search``; ``who`` are those who started some."""
     shown = {
         "execution_id": row.id,
         "id": row.id,
@@ -127,7 +130,7 @@ def item(row: Row, paused_by: str | None) -> dict[str, Any]:
         "version": row.version,
         "status": row.status,
         "paused_by": paused_by,
-        **_common(row),
+        **_common(row, who),
         "trigger": row.trigger,
         "retry_of": row.retry_of,
         "parent": _parent(row),
@@ -142,11 +145,12 @@ def _parent(row: Row) -> dict[str, Any] | None:
     return {"execution_id": row.parent_run_id, "step_id": row.parent_step_id}
 
 
-def _common(row: Row) -> dict[str, Any]:
+def _common(row: Row, who: Mapping[str, Actor]) -> dict[str, Any]:
     return {
         "target_asset_id": row.target,
         "parameters": _carried(row.action_id, row.input),
         "started_by": row.created_by,
+        "started_by_actor": who.get(row.created_by),
         "dry_run": row.mode == Mode.DRY_RUN,
         "error": transitions.load(row.error),
         "created_at": http_times.stamp(row.created_at),

@@ -198,6 +198,21 @@ def revision(
     return Change(definition, write)
 
 
+def restore(caller: Caller, action_id: str, version: str, *, guard: Guard = None) -> Action:
+    """Make the definition of an earlier version the present one, with the secrets that it had.
+
+    Raises:
+        NotFound: no such action, or it never had that version. SealBroken: its secrets cannot be opened any more. Else
+        as ``revise``.
+    """
+    with db.read() as connection:
+        action = catalogue.get(connection, caller.workspace_id, action_id)
+        old = catalogue.kind.at_version(connection, action, version)
+    config = sealing.opened(old.definition["config"], sealing.opened_config(caller.workspace_id, old))
+    kept = {name: value for name, value in old.definition.items() if name not in ("version", "enabled")}
+    return revise(caller, action_id, {**kept, "config": config}, whole=True, guard=guard)
+
+
 def set_enabled(caller: Caller, action_id: str, *, enabled: bool, force: bool = False, guard: Guard = None) -> Action:
     """Enable or disable an action.
 

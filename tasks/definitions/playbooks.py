@@ -238,6 +238,19 @@ def revision(
     return Change(definition, write)
 
 
+def restore(caller: Caller, playbook_id: str, version: str, *, guard: Guard = None) -> Playbook:
+    """Make the definition of an earlier version the present one.
+
+    Raises:
+        NotFound: no such playbook, or it never had that version. Else as ``revise``.
+    """
+    with db.read() as connection:
+        playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
+        old = playbooks.at_version(connection, playbook, version)
+    kept = {name: value for name, value in old.definition.items() if name not in ("version", "enabled")}
+    return revise(caller, playbook_id, kept, whole=True, guard=guard)
+
+
 def set_enabled(caller: Caller, playbook_id: str, *, enabled: bool, guard: Guard = None) -> Playbook:
     """Enable or disable a playbook.
 

@@ -47,6 +47,9 @@ ENTRIES = {
     ("POST", "/actions/<id:action_id>/enable"): _WRITE,
     ("POST", "/actions/<id:action_id>/disable"): _WRITE,
     ("GET", "/actions/<id:action_id>/versions"): _READ,
+    ("GET", "/actions/<id:action_id>/versions/diff"): _READ,
+    ("GET", "/actions/<id:action_id>/versions/<version:version>"): _READ,
+    ("POST", "/actions/<id:action_id>/versions/<version:version>/restore"): _WRITE,
     ("GET", "/actions/<id:action_id>/executions"): _READ,
     ("POST", "/actions/<id:action_id>/trigger"): _EXECUTE,
     ("GET", "/actions/executions"): _READ,
@@ -68,6 +71,8 @@ ENTRIES = {
     ("POST", "/playbooks/<id:playbook_id>/disable"): _WRITE,
     ("GET", "/playbooks/<id:playbook_id>/versions"): _READ,
     ("GET", "/playbooks/<id:playbook_id>/versions/diff"): _READ,
+    ("GET", "/playbooks/<id:playbook_id>/versions/<version:version>"): _READ,
+    ("POST", "/playbooks/<id:playbook_id>/versions/<version:version>/restore"): _WRITE,
     ("POST", "/playbooks/<id:playbook_id>/run"): _EXECUTE,
     ("GET", "/playbooks/<id:playbook_id>/executions"): _READ,
     ("GET", "/playbooks/executions"): _READ,
@@ -483,6 +488,7 @@ class Things:
                 rule = rule.replace(place, getattr(self, name))
         return (
             rule.replace("/versions/diff", "/versions/diff?from=1.0.0")
+            .replace("<version:version>", "1.0.0")
             .replace("<step:step_id>", "ask")
             .replace("<path:path>", "swagger-ui.css")
             .replace("<path:rule_name>", "seen")

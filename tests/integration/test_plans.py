@@ -229,6 +229,7 @@ def _addresses(door: Door, path: str) -> Iterator[str]:
         "namespace": ["none"],
         "tenant": ["none"],
         "provider": ["none"],
+        "version": ["1.0.0"],
     }
     for name, where in (("execution_id", "actions"), ("run_id", "playbooks")):
         if f"{{{name}}}" in path:
