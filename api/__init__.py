@@ -36,6 +36,7 @@ from api.http.blueprint import (
     SlashedConverter,
     StepIdConverter,
     TextConverter,
+    VersionConverter,
     append,
 )
 from api.http.body import MAX_BYTES
@@ -150,6 +151,7 @@ def _bare() -> App:
     app.url_map.strict_slashes = False
     app.url_map.converters["id"] = IdConverter
     app.url_map.converters["step"] = StepIdConverter
+    app.url_map.converters["version"] = VersionConverter
     app.url_map.converters["dispatch"] = DispatchIdConverter
     app.url_map.converters["silence"] = SilenceIdConverter
     app.url_map.converters["path"] = TextConverter

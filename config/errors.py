@@ -118,6 +118,12 @@ class TooSlow(CallerError):  # noqa: N818
     status, code, retryable = 408, "request_timeout", True
 
 
+class PreconditionFailed(CallerError):  # noqa: N818
+    """It is no longer as the request says; read it again, and base the change on what it is now."""
+
+    status, code = 412, "changed"
+
+
 class Unprocessable(CallerError):  # noqa: N818
     """The values do not fit the declared parameters."""
 

@@ -1,5 +1,7 @@
 """``/api/keys``: the API keys of a workspace."""
 
+import functools
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,12 +13,15 @@ from api.http import examples as http_examples
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import LOCATION, Blueprint, answer, nothing
+from api.http.documented import error_answers
+from api.http.idempotency_key import CREATION_KEY, AlreadyCreated, Remember, once
 from config.errors import InvalidRequest, NotFound, Problem
 from config.settings import settings
 from store import access
 from store.callers import rotation
 from store.engine import db
 from store.engine.db import Connection, Row
+from tasks.intake.creations import Secret
 
 blueprint = Blueprint("keys", __name__, tag="keys")
 
@@ -31,6 +36,7 @@ _NEW_KEY, _CHANGE, _ROTATION = schemas.NewKey(), schemas.KeyChange(), schemas.Ro
     200,
     http_schemas.page_of(schemas.Key),
     example={"data": [examples.KEY], "meta": http_examples.META},
+    headers=pages.LINK,
     words="One page of keys, newest first.",
 )
 def list_keys(query: dict[str, Any]) -> Response:
@@ -43,7 +49,7 @@ def list_keys(query: dict[str, Any]) -> Response:
     return pages.page([views.key(row) for row in found.rows], found, query)
 
 
-@blueprint.post("/keys")
+@blueprint.post("/keys", parameters=[CREATION_KEY])
 @requires("admin")
 @blueprint.arguments(_NEW_KEY, example=examples.NEW_KEY)
 @blueprint.answers(
@@ -52,13 +58,20 @@ def list_keys(query: dict[str, Any]) -> Response:
     example={"data": examples.FRESH_KEY},
     words="The key, shown this once.",
     headers=LOCATION,
+    fails=(409, 422, *error_answers.CREATED),
     takes_body=True,
 )
 def create_key(given: dict[str, Any]) -> Response:
     """Create an API key.
 
-    Only this answer has the key itself: store it. A key can cover no more than the caller who makes it.
+    Only this answer has the key itself: store it. A key can cover no more than the caller who makes it. Sent again
+    under the same Idempotency-Key within ten minutes it has the same answer; later it answers 409 ``already_created``
+    with the key's id.
     """
+    return once("key", given, functools.partial(_created, given), _again)
+
+
+def _created(given: Mapping[str, Any], remember: Remember) -> Response:
     expires_at = _expiry(given["expires_at"])
     _check_scopes(given["role"], given["scopes"])
     stored = grants.stored(given["grants"], caller().workspace_id)
@@ -73,9 +86,23 @@ def create_key(given: dict[str, Any]) -> Response:
             actor=caller().key_id,
             grants=stored,
         )
+        remember(connection, key_id, {"key": key})
         row = access.get_key(connection, caller().workspace_id, key_id)
     assert row is not None
-    location = f"{request.path.rstrip('/')}/{key_id}"
+    return _new(row, key)
+
+
+def _again(key_id: str, secret: Secret) -> Response:
+    if not secret:
+        raise AlreadyCreated("key", key_id)
+    with db.read() as connection:
+        row = access.get_key(connection, caller().workspace_id, key_id)
+    assert row is not None
+    return _new(row, secret["key"])
+
+
+def _new(row: Row, key: str) -> Response:
+    location = f"{request.path.rstrip('/')}/{row.id}"
     return answer({"data": {**views.key(row), "key": key}}, 201, {"Location": location})
 
 

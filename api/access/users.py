@@ -1,5 +1,7 @@
 """``/api/users``: the people of a workspace who can sign in."""
 
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, request
@@ -11,12 +13,15 @@ from api.http import examples as http_examples
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import LOCATION, Blueprint, answer
+from api.http.documented import error_answers
+from api.http.idempotency_key import CREATION_KEY, Remember, once
 from api.http.pages import PageQuery
 from config.errors import InvalidRequest, NotFound, Problem
 from store.access import USER
 from store.callers import users
 from store.engine import db
 from store.engine.db import Connection, Row, now_ms
+from tasks.intake.creations import Secret
 
 blueprint = Blueprint("users", __name__, tag="users")
 
@@ -30,6 +35,7 @@ _NEW_USER, _CHANGE, _ONE = schemas.NewUser(), schemas.UserChange(), http_schemas
     200,
     http_schemas.page_of(schemas.Account),
     example={"data": [examples.USER], "meta": http_examples.META},
+    headers=pages.LINK,
     words="One page of users, by name.",
 )
 def list_users(query: dict[str, Any]) -> Response:
@@ -41,7 +47,7 @@ def list_users(query: dict[str, Any]) -> Response:
     return pages.page([views.user(row) for row in found.rows], found, query)
 
 
-@blueprint.post("/users")
+@blueprint.post("/users", parameters=[CREATION_KEY])
 @requires("manage:users")
 @blueprint.arguments(_NEW_USER, example=examples.NEW_USER)
 @blueprint.answers(
@@ -49,7 +55,7 @@ def list_users(query: dict[str, Any]) -> Response:
     _ONE,
     example={"data": examples.USER},
     words="The user.",
-    fails=(409, "already_exists"),
+    fails=(409, 422, "already_exists", *error_answers.CREATED),
     headers=LOCATION,
     takes_body=True,
 )
@@ -58,6 +64,10 @@ def create_user(given: dict[str, Any]) -> Response:
 
     In the workspace of the caller, who can give no role and no grants beyond their own. No answer shows the password.
     """
+    return once("user", given, functools.partial(_created, given), _again)
+
+
+def _created(given: Mapping[str, Any], remember: Remember) -> Response:
     username, workspace_id = given["username"], caller().workspace_id
     grants.require_role(given["role"])
     stored = grants.stored(given["grants"], workspace_id)
@@ -72,8 +82,18 @@ def create_user(given: dict[str, Any]) -> Response:
             password_hash=password_hash,
             actor=caller().key_id,
         )
+        remember(connection, username)
         row = _found(connection, username)
-    return answer({"data": views.user(row)}, 201, {"Location": f"{request.path.rstrip('/')}/{username}"})
+    return _new(row)
+
+
+def _again(username: str, _secret: Secret) -> Response:
+    with db.read() as connection:
+        return _new(_found(connection, username))
+
+
+def _new(row: Row) -> Response:
+    return answer({"data": views.user(row)}, 201, {"Location": f"{request.path.rstrip('/')}/{row.username}"})
 
 
 @blueprint.get("/users/<id:username>")

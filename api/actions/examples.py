@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from api.http.examples import ACTOR
+
 DEFINITION: dict[str, Any] = {
     "name": "Send Slack Alert",
     "type": "notification",
@@ -30,13 +32,14 @@ _KEPT = {
 }
 
 ACTION = {"id": "act-send-slack-alert", **DEFINITION, **_KEPT, "updated_at": "2026-04-28T12:00:00.000Z"}
-VERSION = {"id": "act-send-slack-alert", **DEFINITION, **_KEPT, "created_by": "3f1c9a60b2d4"}
+VERSION = {"id": "act-send-slack-alert", **DEFINITION, **_KEPT, "created_by": "3f1c9a60b2d4", "created_by_actor": ACTOR}
 
 CHANGES = {"description": "Notify the on-call channel.", "timeout_seconds": 30}
 
 TRIGGER = {"target": "a-1001", "parameters": {"ip_address": "203.0.113.50", "duration_hours": 48}}
 ACCEPTED = {
     "execution_id": "exec-9912",
+    "id": "exec-9912",
     "action_id": "act-block-ip",
     "status": "pending",
     "created_at": "2026-04-28T12:00:00.000Z",
@@ -47,6 +50,7 @@ ACCEPTED = {
 
 ITEM = {
     "execution_id": "exec-9912",
+    "id": "exec-9912",
     "action_id": "act-block-ip",
     "version": "1.2.0",
     "status": "completed",
@@ -58,6 +62,8 @@ ITEM = {
     "started_at": "2026-04-28T12:00:00.000Z",
     "completed_at": "2026-04-28T12:00:05.000Z",
     "duration_seconds": 5,
+    "duration_ms": 5000,
+    "trigger": "api",
     "sandbox": False,
     "dry_run": False,
     "run_id": None,

@@ -1,5 +1,6 @@
 """``/api/actions/executions`` and ``/api/actions/{id}/executions``: executions of actions."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,9 +14,11 @@ from api.http import pages
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.base_schema import Schema
-from api.http.blueprint import Blueprint, answer
+from api.http.blueprint import Blueprint, finished, written
+from api.http.conditional import entity_tags, preconditions
+from api.http.conditional.documented import ETAG, IF_NONE_MATCH, UNCHANGED
+from api.http.conditional.preconditions import Seen
 from api.http.documented import error_answers
-from api.http.long_poll import wait_for_news
 from store.access import Caller
 from store.definitions import actions
 from store.engine import db
@@ -42,11 +45,25 @@ class OfActionQuery(pages.PeriodQuery):
         metadata={"description": "Only these statuses, separated by commas.", "example": ["failed", "timeout"]},
     )
     target = pages.text(255, "Only those about this asset.", "a-1001")
+    standalone = fields.Boolean(
+        truthy={"true"},
+        falsy=set(),
+        metadata={"description": "true: only those that are no step of a playbook execution.", "enum": [True]},
+    )
+    trigger = fields.String(
+        validate=validate.OneOf(listing.TRIGGERS),
+        metadata={
+            "description": "Only those, no step of a playbook execution, that this has carried out: a request (api), a "
+            "recurring action, or the replay of a record.",
+            "example": "recurring",
+        },
+    )
 
 
 class ExecutionQuery(OfActionQuery):
     """The filters of the list of all executions."""
 
+    run_id = pages.text(128, "Only steps of this playbook execution.", "pexec-7721")
     action_id = pages.text(128, "Only those of this action.", "act-block-ip")
 
 
@@ -59,7 +76,7 @@ class WaitQuery(Schema):
 @blueprint.get("/actions/executions")
 @requires("read:actions")
 @blueprint.arguments(ExecutionQuery(), location="query")
-@blueprint.answers(200, _PAGE, example=_PAGE_EXAMPLE, words="One page of executions, newest first.")
+@blueprint.answers(200, _PAGE, example=_PAGE_EXAMPLE, headers=pages.LINK, words="One page of executions, newest first.")
 def list_executions(query: dict[str, Any]) -> Response:
     """List executions of all actions.
 
@@ -72,7 +89,9 @@ def list_executions(query: dict[str, Any]) -> Response:
 @blueprint.get("/actions/<id:action_id>/executions")
 @requires("read:actions")
 @blueprint.arguments(OfActionQuery(), location="query")
-@blueprint.answers(200, _PAGE, example=_PAGE_EXAMPLE, words="One page of executions, newest first.", fails=(404,))
+@blueprint.answers(
+    200, _PAGE, example=_PAGE_EXAMPLE, headers=pages.LINK, words="One page of executions, newest first.", fails=(404,)
+)
 def list_action_executions(query: dict[str, Any], action_id: str) -> Response:
     """List executions of an action.
 
@@ -83,20 +102,42 @@ def list_action_executions(query: dict[str, Any], action_id: str) -> Response:
     return _listed(query, {"action_id": action_id})
 
 
-@blueprint.get("/actions/executions/<id:execution_id>")
+@blueprint.get("/actions/executions/<id:execution_id>", parameters=[IF_NONE_MATCH])
 @requires("read:actions")
 @blueprint.arguments(WaitQuery(), location="query")
-@blueprint.answers(200, _ONE, example={"data": examples.EXECUTION}, words="The execution.", fails=(404,))
+@blueprint.answers(
+    200, _ONE, example={"data": examples.EXECUTION}, words="The execution.", headers=ETAG, fails=(404, 412)
+)
+@UNCHANGED
 def get_execution(query: dict[str, Any], execution_id: str) -> Response:
     """Get an action execution.
 
-    With wait, the answer comes when the status or the attempt changes, at the latest after that many seconds.
+    With wait, the answer comes when the status or the attempt changes, at the latest after that many seconds. With
+    If-None-Match too, it comes at once if the execution is another than the reader knows, and is 304 if it stays so.
     """
-    row = _read(execution_id)
-    waits = query["wait"] and row.status not in transitions.TERMINAL
-    if waits and wait_for_news(row.id, (row.status, row.attempt), query["wait"]):
-        row = _read(execution_id)
-    return _shown(row)
+    return preconditions.when_new(execution_id, functools.partial(_seen, execution_id), query["wait"], _answer)
+
+
+@blueprint.get("/actions/executions/<id:execution_id>/logs")
+@requires("read:actions")
+@blueprint.arguments(pages.SinceQuery(), location="query")
+@blueprint.answers(
+    200,
+    http_schemas.listed(http_schemas.LogLine),
+    example={"data": examples.EXECUTION["logs"], "meta": {"next_cursor": None}},
+    headers=pages.LINK,
+    words="The lines, by time.",
+    fails=(404,),
+)
+def list_execution_logs(query: dict[str, Any], execution_id: str) -> Response:
+    """List the logs of an action execution.
+
+    Its lines, by time. The list is complete unless cursor or limit is given.
+    """
+    lines, first = transitions.load(_read(execution_id).logs, []), pages.stamp_of(query.get("since"))
+    numbered = [(number, line) for number, line in enumerate(lines) if str(line["timestamp"]) >= first]
+    part, meta = pages.part_of(numbered, lambda line: [str(line[1]["timestamp"]), line[0]], query)
+    return pages.part_answer([line for _, line in part], meta, query)
 
 
 @blueprint.post("/actions/executions/<id:execution_id>/cancel")
@@ -165,10 +206,24 @@ def _decided(row: Row, note: str, *, approve: bool) -> Response:
     return _shown(decide.decide(reach.acting(caller(), row), row.id, approve=approve, note=note))
 
 
+def _seen(execution_id: str) -> Seen:
+    row = _read(execution_id)
+    return Seen(written(_members(row)), (row.status, row.attempt), row.status in transitions.TERMINAL)
+
+
 def _shown(row: Row) -> Response:
+    members = written(_members(row))
+    return _answer(members, {"ETag": f'"{entity_tags.of(members)}"'})
+
+
+def _answer(members: str, headers: dict[str, str]) -> Response:
+    return finished(f'{{"data":{members}}}', headers=headers)
+
+
+def _members(row: Row) -> dict[str, Any]:
     with db.read() as connection:
         revision = actions.revision(connection, row.revision_id)
-    return answer({"data": views.execution(row, revision)})
+    return views.execution(row, revision)
 
 
 def _listed(query: dict[str, Any], more: dict[str, str]) -> Response:

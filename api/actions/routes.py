@@ -1,5 +1,6 @@
 """``/api/actions``: the catalogue of actions."""
 
+import functools
 from typing import Any
 
 from flask import Response
@@ -37,7 +38,7 @@ routes = Routes(
     verdict=http_examples.VERDICT,
     show=views.action,
     show_version=views.version,
-    written=DocumentedShape(
+    written_shape=DocumentedShape(
         schema=http_schemas.enveloped(schemas.Action, "WrittenAction", warnings=http_schemas.WARNINGS),
         example={"data": examples.ACTION, "warnings": []},
     ),
@@ -81,7 +82,7 @@ def create_action() -> Response:
 
     The id is made from the name unless the body gives one. An error names every fault of the definition.
     """
-    return routes.answer_created(catalogue.create(caller(), definition_body.taken(body.read_object())))
+    return routes.answer_once(definition_body.taken(body.read_object()), catalogue.create)
 
 
 @routes.validate
@@ -111,8 +112,11 @@ def replace_action(query: dict[str, Any], action_id: str) -> Response:
 
     Members that the body leaves out get their defaults. The version goes up unless the body gives a higher one;
     executions under way keep the version with which they began. Disabling an action that playbooks use takes force.
+    With ``If-None-Match: *`` it is created where there is none of this id.
     """
-    return _revised(action_id, query, whole=True)
+    given = definition_body.taken(body.read_object(), action_id)
+    revise = functools.partial(catalogue.revise, whole=True, **query)
+    return routes.answer_replaced(action_id, given, catalogue.create, revise)
 
 
 @routes.change
@@ -122,7 +126,9 @@ def change_action(query: dict[str, Any], action_id: str) -> Response:
     Members that the body leaves out stay as they are. The version goes up unless the body gives a higher one.
     Disabling an action that playbooks use takes force.
     """
-    return _revised(action_id, query, whole=False)
+    given = definition_body.taken(body.read_object(), action_id)
+    guard = routes.guard(action_id)
+    return routes.answer_written(catalogue.revise(caller(), action_id, given, whole=False, guard=guard, **query))
 
 
 @routes.delete
@@ -132,7 +138,7 @@ def delete_action(query: dict[str, Any], action_id: str) -> Response:
     Its executions stay readable; those under way continue. One that playbooks use stays (409 ``in_use`` names them in
     ``used_by``) unless ``force`` is true.
     """
-    catalogue.delete(caller(), action_id, **query)
+    catalogue.delete(caller(), action_id, guard=routes.guard(action_id), **query)
     return nothing()
 
 
@@ -142,7 +148,7 @@ def enable_action(action_id: str) -> Response:
 
     It can be triggered again. Makes no new version.
     """
-    return routes.answer_one(catalogue.set_enabled(caller(), action_id, enabled=True))
+    return routes.answer_one(catalogue.set_enabled(caller(), action_id, enabled=True, guard=routes.guard(action_id)))
 
 
 @routes.disable
@@ -152,18 +158,43 @@ def disable_action(query: dict[str, Any], action_id: str) -> Response:
     Triggers answer 409 until it is enabled; executions under way continue. Makes no new version. One that playbooks
     use stays enabled (409 ``in_use`` names them in ``used_by``) unless ``force`` is true.
     """
-    return routes.answer_one(catalogue.set_enabled(caller(), action_id, enabled=False, **query))
+    guard = routes.guard(action_id)
+    return routes.answer_one(catalogue.set_enabled(caller(), action_id, enabled=False, guard=guard, **query))
 
 
 @routes.versions
 def list_action_versions(query: dict[str, Any], action_id: str) -> Response:
     """List the versions of an action.
 
-    Newest first, each with its whole definition.
+    Newest first, each with its whole definition unless definitions is false.
     """
     return routes.answer_versions(query, action_id)
 
 
-def _revised(action_id: str, query: dict[str, Any], *, whole: bool) -> Response:
-    given = definition_body.taken(body.read_object(), action_id)
-    return routes.answer_written(catalogue.revise(caller(), action_id, given, whole=whole, **query))
+@routes.compare
+def compare_action_versions(query: dict[str, Any], action_id: str) -> Response:
+    """Compare two versions of an action.
+
+    Parameters are matched by name. Secrets in the config are masked: that one was changed does not show.
+    """
+    return routes.answer_difference(query, action_id)
+
+
+@routes.get_version
+def get_action_version(action_id: str, version: str) -> Response:
+    """Get a version of an action.
+
+    As it was; secrets in its config are masked.
+    """
+    return routes.answer_version(action_id, version)
+
+
+@routes.restore
+def restore_action_version(action_id: str, version: str) -> Response:
+    """Restore a version of an action.
+
+    The definition of that version, with the secrets that it had, becomes the present one under the next version number;
+    the switch stays as it is. What is checked when an action is replaced is checked again. Where it is the present
+    definition nothing changes.
+    """
+    return routes.answer_written(catalogue.restore(caller(), action_id, version, guard=routes.guard(action_id)))

@@ -27,6 +27,7 @@ from api.http.schemas import (
 from playbooks.definitions import actions as meaning
 from playbooks.definitions import parameters
 from playbooks.definitions.actions import EXECUTORS, TYPES
+from store.executions.lists import listing
 from store.executions.transitions import STATUSES
 
 _TYPE = described("What kind of action it is.", enum=list(TYPES))
@@ -144,6 +145,7 @@ class Version(Action):
         exclude = ("updated_at",)
 
     created_by = fields.String(metadata=described("The id of the key that made it."))
+    created_by_actor = http_schemas.actor("Who that is.")
 
 
 class Trigger(Strict):
@@ -186,6 +188,7 @@ class Accepted(Decided):
     """The execution that a trigger has made."""
 
     execution_id = fields.String(metadata=described("Its id."))
+    id = fields.String(metadata=described("The same as execution_id."))
     action_id = fields.String(metadata=described("The action."))
     status = fields.String(
         metadata=described(
@@ -203,6 +206,7 @@ class ExecutionItem(Decided):
     """An execution in a list."""
 
     execution_id = fields.String(metadata=described("Its id."))
+    id = fields.String(metadata=described("The same as execution_id."))
     action_id = fields.String(metadata=described("The action."))
     version = fields.String(metadata=described("The action's version that runs."))
     status = fields.String(metadata=described("Its status.", enum=list(STATUSES)))
@@ -222,6 +226,13 @@ class ExecutionItem(Decided):
     started_at = moment("When its first attempt began.", null=True)
     completed_at = moment("When it ended.", null=True)
     duration_seconds = fields.Float(allow_none=True, metadata=described("From start to end."))
+    duration_ms = fields.Integer(allow_none=True, metadata=described("The same in milliseconds."))
+    trigger = fields.String(
+        metadata=described(
+            "What has it carried out: a request (api), a recurring action, the replay of a record, or a playbook.",
+            enum=[*listing.TRIGGERS, "playbook", "dispatch"],
+        )
+    )
     sandbox = fields.Boolean(metadata=described("Whether outside calls were recorded instead of made."))
     dry_run = fields.Boolean(metadata=described("Whether it is a dry run, which executes nothing."))
     run_id = fields.String(allow_none=True, metadata=described("The playbook execution it is a step of."))

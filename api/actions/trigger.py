@@ -70,7 +70,7 @@ def trigger_action(given: dict[str, Any], action_id: str) -> Response:
 
 #: the answer before, and behind, what a rule adds; ids and times need no escapes
 _ACCEPTED = (
-    '{"data":{"execution_id":"%s","action_id":"%s","status":"%s","created_at":"%s","started_at":null,'
+    '{"data":{"execution_id":"%s","id":"%s","action_id":"%s","status":"%s","created_at":"%s","started_at":null,'
     '"sandbox":%s,"dry_run":%s%s}}'
 )
 _FLAGS = {False: "false", True: "true"}
@@ -80,6 +80,7 @@ def _text(accepted: AcceptedExecution) -> str:
     """The answer, written from prepared pieces."""
     decided = "," + written(gate_column.shown(accepted.gate))[1:-1] if accepted.gate is not None else ""
     return _ACCEPTED % (
+        accepted.execution_id,
         accepted.execution_id,
         accepted.action_id,
         accepted.status,

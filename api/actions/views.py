@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api.http.times import seconds, stamp, waits_until
+from api.http.times import milliseconds, seconds, stamp, waits_until
 from gateway import gate_column
 from gateway.facts import PROVIDER_PREFIX
 from gateway.redacted import redacted
-from playbooks.states import Mode, WaitingFor
+from playbooks.states import Kind, Mode, WaitingFor
 from store.definitions.actions import Action, Revision
 from store.engine.db import Row
 from store.executions import transitions
+from store.executions.lists import listing
 
+#: what has a step, and a dispatch, carried out
+_TRIGGER_OF_KIND = {Kind.STEP: "playbook", Kind.DISPATCH: "dispatch"}
 _FIELDS = (
     "name",
     "type",
@@ -48,8 +51,6 @@ def version(action_id: str, row: Row) -> dict[str, Any]:
         "id": action_id,
         **_definition(definition),
         "enabled": definition["enabled"],
-        "created_at": stamp(row.created_at),
-        "created_by": row.created_by,
     }
 
 
@@ -104,6 +105,7 @@ def _carried(row: Row, text: str | None) -> Any:
 def _item(row: Row, of_version: str) -> dict[str, Any]:
     return {
         "execution_id": row.id,
+        "id": row.id,
         "action_id": row.action_id,
         "version": of_version,
         "status": row.status,
@@ -115,6 +117,8 @@ def _item(row: Row, of_version: str) -> dict[str, Any]:
         "started_at": stamp(row.started_at),
         "completed_at": stamp(row.completed_at),
         "duration_seconds": seconds(row.started_at, row.completed_at),
+        "duration_ms": milliseconds(row.started_at, row.completed_at),
+        "trigger": _TRIGGER_OF_KIND.get(row.kind) or row.cause or listing.API,
         "sandbox": row.mode == Mode.SANDBOX,
         "dry_run": row.mode == Mode.DRY_RUN,
         "run_id": row.run_id,

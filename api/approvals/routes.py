@@ -15,6 +15,8 @@ from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
 from api.http.documented import error_answers
 from config.errors import NotFound
+from store.callers import actors
+from store.callers.actors import Actor
 from store.callers.reach import Covering
 from store.engine.db import Connection, Row
 from store.gateway import approvals as rows
@@ -44,8 +46,8 @@ def list_approvals(query: dict[str, Any]) -> Response:
     if "tenant" in query:
         tenants.require_named(caller(), query["tenant"])
     name = pages.named("approvals", query)
-    found = pages.read(_found, tenants.of(caller()), query, pages.part_after(query, name))
-    shown: dict[str, Any] = {"approvals": [views.approval(row) for row in found.rows], "count": len(found.rows)}
+    found, who = pages.read(_found, tenants.of(caller()), query, pages.part_after(query, name))
+    shown: dict[str, Any] = {"approvals": [views.approval(row, who) for row in found.rows], "count": len(found.rows)}
     shown["next_cursor"] = pages.next_cursor(found, name)
     return answer(shown)
 
@@ -58,8 +60,8 @@ def get_approval(approval_id: str) -> Response:
 
     With its votes.
     """
-    row, votes = pages.read(_one, tenants.of(caller()), approval_id)
-    return answer(views.approval(row, votes))
+    row, votes, who = pages.read(_one, tenants.of(caller()), approval_id)
+    return answer(views.approval(row, who, votes))
 
 
 @decisions.get("/approvals")
@@ -69,6 +71,7 @@ def get_approval(approval_id: str) -> Response:
     200,
     _PAGE,
     example={"data": [shapes.APPROVAL], "meta": http_examples.META},
+    headers=pages.LINK,
     words="One page of approvals, the newest first.",
 )
 def list_pending_approvals(query: dict[str, Any]) -> Response:
@@ -78,8 +81,8 @@ def list_pending_approvals(query: dict[str, Any]) -> Response:
     """
     if "tenant" in query:
         tenants.require_named(caller(), query["tenant"])
-    found = pages.read(_found, tenants.of(caller()), query, pages.part(query))
-    return pages.page([views.approval(row) for row in found.rows], found, query)
+    found, who = pages.read(_found, tenants.of(caller()), query, pages.part(query))
+    return pages.page([views.approval(row, who) for row in found.rows], found, query)
 
 
 @decisions.post("/approvals/<id:approval_id>/approve")
@@ -122,18 +125,27 @@ def reject_approval(given: dict[str, Any], approval_id: str) -> Response:
 
 
 def _decided(approval_id: str, decision: str, note: str) -> Response:
-    row, _ = pages.read(_one, tenants.of(caller()), approval_id)
+    row, *_ = pages.read(_one, tenants.of(caller()), approval_id)
     voter = replace(voting.by_caller(caller()), caller=reach.acting(caller(), row))
     members = deciding.decide(row, voter, decision, note)
     return answer({**members, "data": members})
 
 
-def _found(connection: Connection, covered: Sequence[Covering], filters: Mapping[str, Any], part: Part) -> Found:
-    return found_approvals.search(connection, covered, filters, part)
+def _found(
+    connection: Connection, covered: Sequence[Covering], filters: Mapping[str, Any], part: Part
+) -> tuple[Found, dict[str, Actor]]:
+    """A part of the list, and who has asked and decided."""
+    found = found_approvals.search(connection, covered, filters, part)
+    names = [name for row in found.rows for name in (row.requested_by, row.decided_by)]
+    return found, actors.named(connection, names)
 
 
-def _one(connection: Connection, covered: Sequence[Covering], approval_id: str) -> tuple[Row, list[Row]]:
+def _one(
+    connection: Connection, covered: Sequence[Covering], approval_id: str
+) -> tuple[Row, list[Row], dict[str, Actor]]:
     row = found_approvals.get(connection, covered, approval_id)
     if row is None:
         raise NotFound(f"There is no approval {approval_id!r}.")
-    return row, rows.votes(connection, approval_id)
+    votes = rows.votes(connection, approval_id)
+    names = [row.requested_by, row.decided_by, *(vote.voter for vote in votes)]
+    return row, votes, actors.named(connection, names)

@@ -8,7 +8,8 @@ from webargs.fields import DelimitedList
 from api.gateway.dispatch.schemas import EXECUTED
 from api.http import pages
 from api.http.base_schema import Answer, Schema
-from api.http.schemas import described, moment, text
+from api.http.examples import ACTOR
+from api.http.schemas import actor, described, moment, text
 from store.gateway.approvals import PENDING, STATUSES
 
 _NAME_CHARACTERS = 255
@@ -50,6 +51,7 @@ class Vote(Answer):
     """One vote about an approval."""
 
     voter = text("Whose vote it is: a key, a user, an approver by name, the recipient of a link.")
+    voter_actor = actor("Who that is.")
     decision = fields.String(metadata=described("What it says.", enum=["approve", "reject"]))
     note = text("Why.")
     at = moment("When it was given.")
@@ -71,6 +73,7 @@ class Approval(Answer):
     action_type = text("Its action type.")
     execution_id = text("The execution that waits.")
     requested_by = text("The key or user that has asked for it.")
+    requested_by_actor = actor("Who that is.")
     approvers = fields.List(fields.String(), metadata=described("The only ones who may decide, if there are any."))
     quorum = fields.Integer(metadata=described("Votes that approve it."))
     reject_quorum = fields.Integer(metadata=described("Votes that reject it."))
@@ -81,6 +84,7 @@ class Approval(Answer):
     expires_at = moment("Until when it can be decided.")
     decided_at = moment("When it was decided.", null=True)
     decided_by = text("The voter whose vote decided it.", null=True)
+    decided_by_actor = actor("Who that is.")
     note = text("Why.", null=True)
     notify = text("The provider by which it is made known.", null=True)
     notification_sent = fields.Boolean(metadata=described("Whether a notice was accepted."))
@@ -133,6 +137,7 @@ APPROVAL: dict[str, Any] = {
     "action_type": "isolate",
     "execution_id": "disp-0199f3c2a1b46d0e8f2c41",
     "requested_by": "3f1c9a60b2d4",
+    "requested_by_actor": ACTOR,
     "approvers": [],
     "quorum": 1,
     "reject_quorum": 1,
@@ -141,6 +146,7 @@ APPROVAL: dict[str, Any] = {
     "expires_at": "2026-04-28T10:00:00.000Z",
     "decided_at": None,
     "decided_by": None,
+    "decided_by_actor": None,
     "note": None,
     "notify": "mail",
     "notification_sent": True,

@@ -7,12 +7,15 @@ from flask import Response
 from api.calendars import schemas as shapes
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer, nothing
+from api.http.documented import error_answers
+from api.http.idempotency_key import CREATION_KEY, Remember, once
 from config.errors import InvalidRequest, Problem
 from gateway import current, grants
 from store.engine import db
 from tasks import tenants
 from tasks.control import calendars
 from tasks.control.calendars import Shown
+from tasks.generations import changes
 from tasks.generations.changes import Author
 
 blueprint = Blueprint("calendars", __name__, tag="time-intervals")
@@ -39,7 +42,7 @@ def list_calendars() -> Response:
     return answer({"time_intervals": shown, "count": len(shown)})
 
 
-@blueprint.post("/time-intervals")
+@blueprint.post("/time-intervals", parameters=[CREATION_KEY])
 @requires("manage:rules")
 @blueprint.arguments(_NEW, example=shapes.NEW)
 @blueprint.answers(
@@ -47,7 +50,7 @@ def list_calendars() -> Response:
     shapes.Calendar(),
     example=shapes.CHANGED,
     words="Every process obeys.",
-    fails=(409, "calendar_exists", "too_many_calendars"),
+    fails=(409, 422, "calendar_exists", "too_many_calendars", *error_answers.CREATED),
     takes_body=True,
 )
 def create_calendar(given: dict[str, Any]) -> Response:
@@ -56,8 +59,15 @@ def create_calendar(given: dict[str, Any]) -> Response:
     The answer comes when every process has it, at most a second later. It needs a grant over all tenants.
     """
     tenants.require_whole(caller())
-    applied = calendars.create(given, _author())
-    return answer({**_view(calendars.get(given["name"])), "applied": applied}, 201)
+
+    def made(remember: Remember) -> Response:
+        return _new(given["name"], calendars.create(given, _author(), remember))
+
+    return once("calendar", given, made, lambda name, _secret: _new(name, changes.applied_by_now()))
+
+
+def _new(name: str, applied: str) -> Response:
+    return answer({**_view(calendars.get(name)), "applied": applied}, 201)
 
 
 @blueprint.get("/time-intervals/<path:calendar_name>", parameters=[_NAME])

@@ -11,6 +11,7 @@ from api.gateway.dispatch.outcome_schemas import ACCEPTED, OUTCOME, OUTCOME_AT
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
 from api.http.documented import error_answers
+from api.http.idempotency_key import DISPATCH_KEY
 from config.errors import InvalidRequest
 from gateway import requests
 from tasks import tenants
@@ -47,7 +48,7 @@ def get_provider_health() -> Response:
 
 @blueprint.post(
     "/v1/providers/<path:provider>/test",
-    parameters=[shapes.PROVIDER, dispatch_schemas.PREFER, *dispatch_schemas.TRACE],
+    parameters=[shapes.PROVIDER, dispatch_schemas.PREFER, DISPATCH_KEY, *dispatch_schemas.TRACE],
 )
 @requires("dispatch")
 @blueprint.arguments(shapes.Drill(), example={"payload": {"message": "This is a test."}}, required=False)

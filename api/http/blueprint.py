@@ -48,6 +48,17 @@ class StepIdConverter(BaseConverter):
         return {"type": "string", "pattern": f"^{cls.regex}$"}
 
 
+class VersionConverter(BaseConverter):
+    """A version of a definition in a path; other text matches none."""
+
+    regex = r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}"
+
+    @classmethod
+    def schema(cls, _converter: BaseConverter) -> dict[str, str]:
+        """Its description in the OpenAPI document."""
+        return {"type": "string", "pattern": f"^{cls.regex}$"}
+
+
 class DispatchIdConverter(IdConverter):
     """The id of a dispatch in a path, next to which there is a path of its own for batches."""
 
@@ -87,6 +98,7 @@ _IDS = {
     "dispatch_id": ("The id of its execution.", "disp-0199f3c2a1b46d0e8f2c41"),
     "playbook_id": ("The playbook's id.", "pb-critical-finding-alert"),
     "run_id": ("The playbook execution's id.", "pexec-7721"),
+    "version": ("The version.", "1.0.0"),
     "step_id": ("The step's id in the playbook.", "create-ticket"),
     "key_id": ("The key's id, not the key.", "3f1c9a60b2d4"),
     "username": ("The user's name.", "kim"),
@@ -120,9 +132,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             for name, (words, example) in _IDS.items()
             if f":{name}>" in rule
         ]
-        described += parameters
+        described += [one for one in parameters if one["in"] == "path"]
+        own = [one for one in parameters if one["in"] != "path"]  # the library takes its parameters for all of the path
 
         def decorate(view: View) -> View:
+            if own:
+                of_view = view.__dict__.setdefault("_apidoc", {}).setdefault("arguments", {})
+                of_view.setdefault("parameters", []).extend({**one} for one in own)
             first, *rest = view.__name__.split("_")
             name = first + "".join(word.capitalize() for word in rest)
             notes(view, operationId=name)
@@ -198,15 +214,16 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     @staticmethod
     def also(
         status: int,
-        schema: Schema | dict[str, Any],
+        schema: Schema | dict[str, Any] | None,
         *,
-        example: Any,
+        example: Any = None,
         words: str,
         headers: dict[str, Any] | None = None,
         content_type: str = "application/json",
     ) -> Callable[[View], View]:
-        """Document one more answer of a handler."""
-        documented = {"schema": schema, "description": words, "example": example, "content_type": content_type}
+        """Document one more answer of a handler; without ``schema`` it has no body."""
+        documented: dict[str, Any] = {"description": words, "content_type": content_type}
+        documented |= {"schema": schema, "example": example} if schema is not None else {}
         documented |= {"headers": headers} if headers else {}
         return functools.partial(also, status=status, documented=documented)
 

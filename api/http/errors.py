@@ -32,6 +32,7 @@ CODES = {
     408: "request_timeout",
     409: "conflict",
     410: "gone",
+    412: "changed",
     413: "too_large",
     414: "uri_too_long",
     415: "unsupported_media_type",

@@ -1,5 +1,7 @@
 """The example bodies that several families share."""
 
+ACTOR = {"id": "3f1c9a60b2d4", "kind": "key", "name": "deploy"}
+
 META = {
     "total": 1,
     "total_is_estimate": False,

@@ -14,7 +14,7 @@ from flask_smorest import Api
 from flask_swagger_ui import get_swaggerui_blueprint
 
 from api.http.auth import public
-from api.http.blueprint import DispatchIdConverter, IdConverter, StepIdConverter, answer
+from api.http.blueprint import DispatchIdConverter, IdConverter, StepIdConverter, VersionConverter, answer
 from api.http.current_request import present
 from api.http.errors import from_http
 from api.http.schemas import Error
@@ -154,7 +154,7 @@ def render(
     app.config.update(API_TITLE="Tocsin", API_VERSION=VERSION, OPENAPI_VERSION="3.1.0")
     info = {"description": _WORDS, "contact": {"name": "The operator of this Tocsin server"}}
     api = Documented(app, spec_kwargs={"info": info, "servers": [{"url": "/"}]})
-    for converter in (IdConverter, DispatchIdConverter, StepIdConverter):
+    for converter in (IdConverter, DispatchIdConverter, StepIdConverter, VersionConverter):
         api.register_converter(converter, converter.schema)
     schemes = api.spec.components
     schemes.security_scheme("bearer", {"type": "http", "scheme": "bearer", "description": _KEY_OR_TOKEN})

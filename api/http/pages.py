@@ -5,11 +5,13 @@ at a depth where a cursor is the better way; a cursor costs the same anywhere (`
 """
 
 import json
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import parse_qsl, quote, urlencode
 
 from flask import Response
 from marshmallow import ValidationError, fields, validate, validates_schema
@@ -20,6 +22,7 @@ from api.http.blueprint import answer
 from api.http.current_request import present
 from api.http.load import HERE, LISTS
 from api.http.schemas import without_nul
+from config import times
 from config.errors import InvalidRequest, Problem
 from store.definitions.versioned import Page
 from store.engine import db
@@ -36,6 +39,14 @@ MOST_ITEMS = 100
 #: items of a part whose limit is not given, in a list that is shown whole by default
 _PART = 100
 
+#: the header with the address of what follows
+LINK = {
+    "Link": {
+        "description": 'Where the list goes on: `<ADDRESS>; rel="next"`; without it the list ends here.',
+        "schema": {"type": "string"},
+    }
+}
+
 Given = ParamSpec("Given")
 Rows = TypeVar("Rows")
 Item = TypeVar("Item")
@@ -45,16 +56,26 @@ class CursorQuery(Schema):
     """The query parameters of every list that can be read on."""
 
     cursor = fields.String(
-        validate=validate.Length(min=1, max=_CURSOR_CHARACTERS),
         metadata={
             "description": "The next_cursor of the part before: what follows it, whatever was added meanwhile. "
             "The filters must be the same.",
             "pattern": "^[A-Za-z0-9_-]+$",
+            "maxLength": _CURSOR_CHARACTERS,
         },
     )
     limit = fields.Integer(
         validate=validate.Range(min=1, max=MOST_ITEMS),
         metadata={"description": "Items of a part read by cursor, up to 100.", "example": 20},
+    )
+
+
+class SinceQuery(CursorQuery):
+    """The query parameters of logs."""
+
+    since = fields.AwareDateTime(
+        format="iso",
+        default_timezone=UTC,
+        metadata={"description": "Only what is of this time or later.", "example": "2026-04-28T09:00:00Z"},
     )
 
 
@@ -159,10 +180,11 @@ def position(cursor: str, name: str, *, pointer: str = "/query/cursor") -> tuple
     Raises:
         InvalidRequest: it is not one of this list; ``pointer`` says where it was given.
     """
-    found = cursors.position(cursor, name)
+    found = cursors.position(cursor, name) if len(cursor) <= _CURSOR_CHARACTERS else None
     if found is None:
         text = "is no next_cursor of this list with these filters; send it as it was given, or begin without one"
-        raise InvalidRequest("The list cannot be read on.", problems=[Problem(pointer, text)])
+        problems = [Problem(pointer, text)]
+        raise InvalidRequest("The list cannot be read on.", code="invalid_cursor", problems=problems)
     return found
 
 
@@ -212,6 +234,13 @@ def period(query: Mapping[str, Any]) -> dict[str, int]:
     return {name: int((query[name] - _EPOCH).total_seconds() * 1000) for name in ("since", "until") if name in query}
 
 
+def stamp_of(since: datetime | None) -> str:
+    """What a stamp of this moment or later is not less than; '' of any."""
+    if since is None:
+        return ""
+    return times.stamp(max(0, math.ceil((since - _EPOCH).total_seconds() * 1000)))
+
+
 def page(items: Sequence[Any], found: Found, query: Mapping[str, Any]) -> Response:
     """The answer that shows a part of a list."""
     meta: dict[str, Any] = {}
@@ -220,7 +249,23 @@ def page(items: Sequence[Any], found: Found, query: Mapping[str, Any]) -> Respon
         meta = {"total": found.total.number, "page": query["page"], "per_page": size}
         meta |= {"total_pages": -(-found.total.number // size), "total_is_estimate": found.total.is_estimate}
     meta["next_cursor"] = next_cursor(found, _name(query))
-    return answer({"data": items, "meta": meta})
+    return part_answer(items, meta, query)
+
+
+def part_answer(items: Any, meta: Mapping[str, Any], query: Mapping[str, Any]) -> Response:
+    """The answer that shows a part of a list, with the address of what follows."""
+    return answer({"data": items, "meta": meta}, headers=_link(meta["next_cursor"], query))
+
+
+def _link(cursor: str | None, query: Mapping[str, Any]) -> dict[str, str] | None:
+    """The header that names what follows: the address of the present request, with that cursor."""
+    if cursor is None:
+        return None
+    limit = query.get("limit", query.get("per_page", _PART))
+    asked = parse_qsl(present().query_string.decode("ascii", "replace"), keep_blank_values=True)
+    filters = [(name, value) for name, value in asked if name not in _PARTS]
+    address = f"{quote(present().path)}?{urlencode([*filters, ('limit', limit), ('cursor', cursor)])}"
+    return {"Link": f'<{address}>; rel="next"'}
 
 
 def part_of(

@@ -9,6 +9,7 @@ from api.http.base_schema import Answer, Schema
 from playbooks.definitions import actions as meaning
 from playbooks.definitions import parameters
 from playbooks.definitions.parameter_values import TYPES as VALUE_TYPES
+from store.callers import actors
 from store.paging import EXACT, MOST
 
 ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
@@ -167,6 +168,21 @@ class User(Answer):
     steps = fields.List(fields.Nested(UsedStep), metadata=described("The first 20 steps that name it."))
 
 
+class Actor(Answer):
+    """Who has done something."""
+
+    id = fields.String(metadata=described("The id, as other members have it."))
+    kind = fields.String(
+        metadata=described("A key, a user, the holder of a link, the system itself.", enum=list(actors.KINDS))
+    )
+    name = fields.String(metadata=described("What people call it."))
+
+
+def actor(text: str, **more: Any) -> fields.Nested:
+    """Somebody who has done something, or nobody yet."""
+    return fields.Nested(Actor, allow_none=True, metadata=described(text, **more))
+
+
 class Error(Answer):
     """The body of every error (RFC 9457)."""
 
@@ -192,6 +208,16 @@ class Error(Answer):
     )
     state = fields.String(
         metadata=described("Only with transition_not_allowed: the state of the event.", sometimes=True)
+    )
+    decided_by = fields.String(
+        metadata=described("Only with a decision that comes too late: the id of who was first.", sometimes=True)
+    )
+    decided_by_actor = actor("Only with decided_by: who that is.", sometimes=True)
+    decided_at = moment("Only with decided_by: when that was.", null=True, sometimes=True)
+    created_id = fields.String(
+        metadata=described(
+            "Only with already_created: the id of what an earlier copy of the request has created.", sometimes=True
+        )
     )
     allowed = fields.List(
         fields.String(),
@@ -355,3 +381,12 @@ def page_of(schema: type[Schema]) -> Schema:
     """The shape ``{data: [...], meta}`` of a list."""
     members: dict[str, fields.Field[Any]] = {"data": fields.List(fields.Nested(schema)), "meta": fields.Nested(Meta)}
     return cast("Schema", Answer.from_dict(members, name=f"{schema.__name__}Page")())
+
+
+def listed(schema: type[Schema]) -> Schema:
+    """The shape ``{data: [...], meta}`` of a list without pages."""
+    members: dict[str, fields.Field[Any]] = {
+        "data": fields.List(fields.Nested(schema)),
+        "meta": fields.Nested(PartMeta),
+    }
+    return cast("Schema", Answer.from_dict(members, name=f"{schema.__name__}List")())

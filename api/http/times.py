@@ -18,6 +18,11 @@ def seconds(start: int | None, end: int | None) -> float | None:
     return int(found) if found == int(found) else found
 
 
+def milliseconds(start: int | None, end: int | None) -> int | None:
+    """The milliseconds between two times in milliseconds."""
+    return None if start is None or end is None else end - start
+
+
 def waits_until(status: str, waiting_for: str | None, due_at: int | None) -> int | None:
     """When the wait of an execution ends by itself, ms.
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from api.http import examples as http_examples
+from api.http.examples import ACTOR
 
 DEFINITION: dict[str, Any] = {
     "name": "Critical Finding Alert",
@@ -47,7 +48,7 @@ _WHOLE = {
 }
 _NOW: dict[str, Any] = {"step_count": 2, "next_run_at": None, "last_error": None, "problems": []}
 PLAYBOOK = {**_WHOLE, **_NOW, "created_at": _STAMP, "updated_at": _STAMP}
-VERSION = {**_WHOLE, "created_at": _STAMP, "created_by": "3f1c9a60b2d4"}
+VERSION = {**_WHOLE, "created_at": _STAMP, "created_by": "3f1c9a60b2d4", "created_by_actor": ACTOR}
 ITEM = {
     name: PLAYBOOK[name]
     for name in (
@@ -62,11 +63,6 @@ ITEM = {
         "created_at",
         "updated_at",
     )
-}
-DIFFERENCE = {
-    "from": "1.0.0",
-    "to": "1.1.0",
-    "changes": [{"pointer": "/timeout_minutes", "op": "changed", "from": 30, "to": 60}],
 }
 VERDICT = {
     **http_examples.VERDICT,

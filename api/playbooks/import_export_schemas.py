@@ -10,6 +10,9 @@ from api.playbooks import examples as shown
 from api.playbooks.schemas import StoredPlaybook
 from tasks.definitions import exports, imports
 
+#: whether an export has anything around the document
+NONE, DATA = "none", "data"
+
 _YES_NO: dict[str, Any] = {"truthy": {"true", "1"}, "falsy": {"false", "0"}}
 
 
@@ -33,6 +36,12 @@ class ExportQuery(Strict):
         metadata=described(
             "With a signature made with the operator's key; for who may write playbooks.", example=False
         ),
+    )
+
+    envelope = fields.String(
+        load_default=NONE,
+        validate=validate.OneOf((NONE, DATA)),
+        metadata=described("none: the document itself. data: the document under data, and notices in meta."),
     )
 
 

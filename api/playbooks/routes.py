@@ -1,31 +1,24 @@
 """``/api/playbooks``: playbooks and their triggers."""
 
+import functools
 from typing import Any
 
 from flask import Response
-from marshmallow import fields, validate
 
 from api.http import body, pages
-from api.http import schemas as http_schemas
-from api.http.auth import caller, requires
-from api.http.blueprint import Blueprint, answer, nothing
+from api.http.auth import caller
+from api.http.blueprint import Blueprint, nothing
 from api.playbooks import examples as shown
 from api.playbooks import schemas as shapes
 from api.playbooks import views
 from api.versioned import DocumentedShape, Routes, answer_verdict, id_problems
-from playbooks.checks.size import size
 from playbooks.definitions.events import MAX_EVENT_CHARACTERS
 from playbooks.definitions.fields import MAX_TAG_CHARACTERS
-from playbooks.differences import differences
 from store.definitions import playbooks
-from store.engine import db
 from tasks.definitions import imports, versioned
 from tasks.definitions import playbooks as library
-from tasks.offload import pool
 
 blueprint = Blueprint("playbooks", __name__, tag="playbooks")
-
-_VERSION = r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$"
 
 routes = Routes(
     blueprint=blueprint,
@@ -54,22 +47,6 @@ class PlaybookQuery(pages.PageQuery):
     sort_order = pages.sort_order()
 
 
-class DifferenceQuery(http_schemas.Strict):
-    """Which versions are compared."""
-
-    older = fields.String(
-        data_key="from",
-        required=True,
-        validate=validate.Regexp(_VERSION),
-        metadata={"description": "The version that is compared.", "example": "1.0.0"},
-    )
-    newer = fields.String(
-        data_key="to",
-        validate=validate.Regexp(_VERSION),
-        metadata={"description": "The version that it is compared with; the present one.", "example": "1.1.0"},
-    )
-
-
 @routes.list(PlaybookQuery())
 def list_playbooks(query: dict[str, Any]) -> Response:
     """List playbooks.
@@ -86,7 +63,7 @@ def create_playbook() -> Response:
     The body is JSON or YAML. The id is made from the name unless the body gives one. An error names every fault of
     the definition. The actions and playbooks that its steps name must exist.
     """
-    return routes.answer_created(library.create(caller(), _taken(body.read_object(yaml=True))))
+    return routes.answer_once(_taken(body.read_object(yaml=True)), library.create)
 
 
 @routes.validate
@@ -113,10 +90,11 @@ def replace_playbook(playbook_id: str) -> Response:
     """Replace a playbook.
 
     The body is JSON or YAML; members that it leaves out get their defaults. The version goes up unless the body gives
-    a higher one; runs under way keep the version with which they began.
+    a higher one; runs under way keep the version with which they began. With ``If-None-Match: *`` it is created where
+    there is none of this id.
     """
     given = _taken(body.read_object(yaml=True), playbook_id)
-    return routes.answer_written(library.revise(caller(), playbook_id, given, whole=True))
+    return routes.answer_replaced(playbook_id, given, library.create, functools.partial(library.revise, whole=True))
 
 
 @routes.change
@@ -127,7 +105,8 @@ def change_playbook(playbook_id: str) -> Response:
     The version goes up unless the body gives a higher one.
     """
     given = _taken(body.read_object(), playbook_id)
-    return routes.answer_written(library.revise(caller(), playbook_id, given, whole=False))
+    guard = routes.guard(playbook_id)
+    return routes.answer_written(library.revise(caller(), playbook_id, given, whole=False, guard=guard))
 
 
 @routes.delete
@@ -137,7 +116,7 @@ def delete_playbook(query: dict[str, Any], playbook_id: str) -> Response:
     Its runs stay readable; those under way continue. One that other playbooks start stays (409 ``in_use`` names them
     in ``used_by``) unless ``force`` is true.
     """
-    library.delete(caller(), playbook_id, **query)
+    library.delete(caller(), playbook_id, guard=routes.guard(playbook_id), **query)
     return nothing()
 
 
@@ -148,7 +127,8 @@ def enable_playbook(playbook_id: str) -> Response:
     It can be started again. Due times that its schedule missed while disabled are not made up for. Makes no new
     version.
     """
-    return routes.answer_one(library.set_enabled(caller(), playbook_id, enabled=True))
+    guard = routes.guard(playbook_id)
+    return routes.answer_one(library.set_enabled(caller(), playbook_id, enabled=True, guard=guard))
 
 
 @routes.disable
@@ -158,44 +138,45 @@ def disable_playbook(playbook_id: str) -> Response:
     Requests to run it answer 409, and neither events nor its schedule start it, until it is enabled. Runs under way
     continue. Makes no new version.
     """
-    return routes.answer_one(library.set_enabled(caller(), playbook_id, enabled=False))
+    guard = routes.guard(playbook_id)
+    return routes.answer_one(library.set_enabled(caller(), playbook_id, enabled=False, guard=guard))
 
 
 @routes.versions
 def list_playbook_versions(query: dict[str, Any], playbook_id: str) -> Response:
     """List the versions of a playbook.
 
-    Newest first, each with its whole definition.
+    Newest first, each with its whole definition unless definitions is false.
     """
     return routes.answer_versions(query, playbook_id)
 
 
-@blueprint.get("/playbooks/<id:playbook_id>/versions/diff")
-@requires("read:playbooks")
-@blueprint.arguments(DifferenceQuery(), location="query")
-@blueprint.answers(
-    200,
-    http_schemas.enveloped(shapes.VersionDifference),
-    example={"data": shown.DIFFERENCE},
-    words="What has changed.",
-    fails=(404,),
-)
+@routes.compare
 def compare_playbook_versions(query: dict[str, Any], playbook_id: str) -> Response:
     """Compare two versions of a playbook.
 
     Steps are matched by id, parameters by name, so an inserted one does not show as a change of the others.
     """
-    with db.read() as connection:
-        playbook = playbooks.get(connection, caller().workspace_id, playbook_id)
-        older = playbooks.at_version(connection, playbook, query["older"])
-        newer = playbooks.at_version(connection, playbook, query.get("newer", playbook.revision.version))
-    compared = [_compared(one) for one in (older, newer)]
-    changes = pool.way(sum(size(one).milliseconds for one in compared))(differences, *compared)
-    return answer({"data": {"from": older.version, "to": newer.version, "changes": changes}})
+    return routes.answer_difference(query, playbook_id)
 
 
-def _compared(revision: playbooks.Revision) -> dict[str, Any]:
-    return {name: value for name, value in revision.definition.items() if name != "version"}
+@routes.get_version
+def get_playbook_version(playbook_id: str, version: str) -> Response:
+    """Get a version of a playbook.
+
+    Its whole definition as it was.
+    """
+    return routes.answer_version(playbook_id, version)
+
+
+@routes.restore
+def restore_playbook_version(playbook_id: str, version: str) -> Response:
+    """Restore a version of a playbook.
+
+    The definition of that version becomes the present one under the next version number; the switch stays as it is.
+    What is checked when a playbook is replaced is checked again. Where it is the present definition nothing changes.
+    """
+    return routes.answer_written(library.restore(caller(), playbook_id, version, guard=routes.guard(playbook_id)))
 
 
 def _taken(given: dict[str, Any], playbook_id: str | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from marshmallow import fields, validate
 
 from api.http import schemas as http_schemas
 from api.http.base_schema import Answer
-from api.http.schemas import ANY, Parameter, Strict, described, moment
+from api.http.schemas import Parameter, Strict, actor, described, moment
 from playbooks.definitions import fields as common
 from playbooks.definitions import parameters, step_types
 from playbooks.definitions.events import EVENTS, MAX_EVENT_CHARACTERS
@@ -185,6 +185,7 @@ class PlaybookVersion(Playbook):
         exclude = _OF_NOW
 
     created_by = fields.String(metadata=described("The id of the key that made it."))
+    created_by_actor = actor("Who that is.")
 
 
 class PlaybookItem(Answer):
@@ -200,26 +201,3 @@ class PlaybookItem(Answer):
     enabled = fields.Boolean(metadata=described("Whether it may be started."))
     created_at = moment("ISO 8601, UTC.")
     updated_at = moment("ISO 8601, UTC.")
-
-
-class Change(Answer):
-    """One difference between two versions."""
-
-    pointer = fields.String(
-        metadata=described("Where, as a JSON pointer into the newer one; the older one if removed.")
-    )
-    op = fields.String(metadata=described("What happened to it.", enum=["added", "removed", "changed"]))
-    before = fields.Raw(
-        data_key="from", allow_none=True, metadata=described("What stood there; null if nothing.", type=list(ANY))
-    )
-    after = fields.Raw(
-        data_key="to", allow_none=True, metadata=described("What stands there; null if nothing.", type=list(ANY))
-    )
-
-
-class VersionDifference(Answer):
-    """What has changed between two versions."""
-
-    older = fields.String(data_key="from", metadata=described("The version that is compared."))
-    newer = fields.String(data_key="to", metadata=described("The version that it is compared with."))
-    changes = fields.List(fields.Nested(Change), metadata=described("Every difference, up to 1000."))

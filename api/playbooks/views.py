@@ -47,6 +47,4 @@ def version(playbook_id: str, row: db.Row) -> dict[str, Any]:
     return {
         "id": playbook_id,
         **transitions.load(row.definition),
-        "created_at": times.stamp(row.created_at),
-        "created_by": row.created_by,
     }

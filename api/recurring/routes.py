@@ -10,6 +10,8 @@ from api.http import pages
 from api.http.auth import caller, requires
 from api.http.blueprint import LOCATION, Blueprint, answer, nothing
 from api.http.current_request import present
+from api.http.documented import error_answers
+from api.http.idempotency_key import CREATION_KEY, Remember, once
 from api.recurring import examples, views
 from api.recurring import schemas as shapes
 from config.errors import InvalidRequest, Problem
@@ -50,7 +52,7 @@ def list_recurring(query: dict[str, Any]) -> Response:
     return answer(shown)
 
 
-@blueprint.post("/recurring")
+@blueprint.post("/recurring", parameters=[CREATION_KEY])
 @requires("dispatch")
 @blueprint.arguments(_QUERY, location="query")
 @blueprint.arguments(_BODY, example=examples.NEW)
@@ -60,7 +62,7 @@ def list_recurring(query: dict[str, Any]) -> Response:
     example=examples.CREATED,
     words="It fires from now on. Location is its address.",
     headers=LOCATION,
-    fails=(409, 422, "too_many_recurring", "invalid_target", "invalid_parameters"),
+    fails=(409, 422, "too_many_recurring", "invalid_target", "invalid_parameters", *error_answers.CREATED),
     takes_body=True,
 )
 def create_recurring(query: dict[str, Any], given: dict[str, Any]) -> Response:
@@ -69,11 +71,19 @@ def create_recurring(query: dict[str, Any], given: dict[str, Any]) -> Response:
     At each time of its schedule something goes out: a dispatch by a provider, an action or a playbook, as the rules
     decide. Each time counts once, whatever is killed.
     """
+    whole = [query, dict(given)]
     scope = _scope(query, given)
     problems = [Problem(f"/{part}", "is required, here or in the query") for part in _PARTS if part not in scope]
     if problems:
         raise InvalidRequest("The recurring action has faults.", problems=problems)
-    row = recurring.create(given, caller(), tenant=scope["tenant"], namespace=scope["namespace"])
+
+    def made(remember: Remember) -> Response:
+        return _new(recurring.create(given, caller(), **scope, alongside=remember))
+
+    return once("recurring", whole, made, lambda recurring_id, _secret: _new(_mine(recurring_id, scope)))
+
+
+def _new(row: Row) -> Response:
     return answer(views.created(row), 201, {"Location": f"{present().path.rstrip('/')}/{row.id}"})
 
 

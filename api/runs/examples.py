@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from api.http.examples import ACTOR
+
 RUN = {"target_asset_id": "a-1001", "parameters": {"notification_channel": "#incidents"}, "dry_run": False}
 RETRY = {"from": "failed"}
 DECISION = {"note": "Confirmed by phone."}
@@ -19,6 +21,7 @@ def _step(index: int, step_id: str, name: str, action_id: str) -> dict[str, Any]
         "action_id": action_id,
         "type": "action",
         "execution_id": None,
+        "id": None,
         "status": "pending",
         "output": None,
         "error": None,
@@ -33,6 +36,7 @@ _TICKET = _step(1, "create-ticket", "Create JIRA Ticket", "act-jira-create")
 _NOTIFIED = {
     **_NOTIFY,
     "execution_id": f"{_RUN_ID}.notify",
+    "id": f"{_RUN_ID}.notify",
     "status": "completed",
     "output": {"message_ts": "1714305660.001234"},
     "started_at": "2026-04-28T12:00:01.000Z",
@@ -42,6 +46,7 @@ _NOTIFIED = {
 _CREATED_TICKET = {
     **_TICKET,
     "execution_id": f"{_RUN_ID}.create-ticket",
+    "id": f"{_RUN_ID}.create-ticket",
     "status": "completed",
     "output": {"issue_key": "SEC-1234"},
     "started_at": "2026-04-28T12:00:03.000Z",
@@ -50,6 +55,7 @@ _CREATED_TICKET = {
 }
 _WHICH = {
     "execution_id": _RUN_ID,
+    "id": _RUN_ID,
     "playbook_id": "pb-critical-vuln-response",
     "playbook_name": "Critical Vulnerability Response",
     "version": "1.2.0",
@@ -66,8 +72,12 @@ ACCEPTED = {
 RETRIED = {
     **ACCEPTED,
     "execution_id": "pexec-7722",
+    "id": "pexec-7722",
     "retry_of": _RUN_ID,
-    "steps": [{**_NOTIFIED, "execution_id": "pexec-7722.notify", "passes": 1}, {**_TICKET, "passes": 0}],
+    "steps": [
+        {**_NOTIFIED, "execution_id": "pexec-7722.notify", "id": "pexec-7722.notify", "passes": 1},
+        {**_TICKET, "passes": 0},
+    ],
 }
 
 ITEM: dict[str, Any] = {
@@ -78,7 +88,9 @@ ITEM: dict[str, Any] = {
     "parameters": {"notification_channel": "#incidents"},
     "trigger": "api",
     "started_by": "3f1c9a60b2d4",
+    "started_by_actor": ACTOR,
     "retry_of": None,
+    "parent": None,
     "dry_run": False,
     "error": None,
     "created_at": _CREATED,
@@ -86,6 +98,7 @@ ITEM: dict[str, Any] = {
     "completed_at": "2026-04-28T12:02:16.000Z",
     "deadline": "2026-04-28T12:30:00.000Z",
     "duration_seconds": 135,
+    "duration_ms": 135000,
 }
 COMPLETED = {
     **ITEM,
@@ -104,6 +117,7 @@ _UNDER_WAY = {
     "steps_completed": 1,
     "completed_at": None,
     "duration_seconds": None,
+    "duration_ms": None,
     "steps": [
         {**_NOTIFIED, "passes": 1},
         {
@@ -151,6 +165,7 @@ APPROVED = {
     "type": "approval",
     "action_id": None,
     "execution_id": f"{_RUN_ID}.ask",
+    "id": f"{_RUN_ID}.ask",
     "attempt": 0,
     "input": {},
     "output": {**_ASKED, "decision": "approved", "by": "3f1c9a60b2d4", "note": "Confirmed by phone."},
@@ -175,6 +190,8 @@ TIMELINE = {
     "completed_at": "2026-04-28T12:02:16.000Z",
     "steps": [
         {
+            "id": f"{_RUN_ID}.notify",
+            "execution_id": f"{_RUN_ID}.notify",
             "step_id": "notify",
             "name": "Notify Security Team",
             "iteration": "",
@@ -183,6 +200,7 @@ TIMELINE = {
             "status": "completed",
             "attempts": 1,
             "retries": 0,
+            "duration_ms": 2000,
             "queued_ms": 12,
             "run_ms": 2000,
             "waited_ms": 0,

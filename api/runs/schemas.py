@@ -1,15 +1,13 @@
-"""The shapes of the bodies and queries of playbook executions."""
+"""The shapes of the bodies of playbook executions."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import ClassVar
 
 from marshmallow import fields, validate
-from webargs.fields import DelimitedList
 
 from api.gateway.decided import Decided
-from api.http import pages
 from api.http import schemas as http_schemas
-from api.http.base_schema import Answer, Schema
+from api.http.base_schema import Answer
 from api.http.schemas import Decision, Flag, LogLine, Strict, anything, described, moment
 from playbooks.definitions import step_types
 from playbooks.states import Status, WaitingFor
@@ -92,38 +90,6 @@ class StepDecision(Decision):
     )
 
 
-class OfPlaybookQuery(pages.PeriodQuery):
-    """The filters of the list of one playbook's executions."""
-
-    status = DelimitedList(
-        fields.String(validate=validate.OneOf(run_listing.SHOWN)),
-        validate=validate.Length(min=1),
-        metadata={"description": "Only these statuses, separated by commas.", "example": ["running", "paused"]},
-    )
-    target_asset_id = pages.text(255, "Only those about this asset.", "a-1001")
-    trigger = fields.String(
-        validate=validate.OneOf(run_listing.TRIGGERS),
-        metadata={"description": "Only those that were started by this.", "example": "event"},
-    )
-    dry_run = fields.Boolean(
-        truthy={"true"},
-        falsy={"false"},
-        metadata={"description": "Only dry runs, or only others.", "example": False},
-    )
-
-
-class RunQuery(OfPlaybookQuery):
-    """The filters of the list of all playbook executions."""
-
-    playbook_id = pages.text(128, "Only those of this playbook.", "pb-critical-vuln-response")
-
-
-class RunWaitQuery(Schema):
-    """How long a reader may wait for news."""
-
-    wait = http_schemas.wait("for the status to change or for anything to happen to a step.")
-
-
 class _Step(Answer):
     """The members of a step in every answer."""
 
@@ -137,10 +103,13 @@ class _Step(Answer):
         allow_none=True,
         metadata=described("The execution of the step; an action's is also found at /api/actions/executions."),
     )
+    id = fields.String(allow_none=True, metadata=described("The same as execution_id."))
     status = fields.String(metadata=described("Its status.", enum=_STEP_STATUSES))
     output = anything("Its output; null if over 16 KiB.")
     output_omitted = fields.Boolean(
-        metadata=described("true: the output is too large to be shown among others.", sometimes=True)
+        metadata=described(
+            "true: the output is too large to be shown among others, or outputs=false leaves it out.", sometimes=True
+        )
     )
     error = http_schemas.failure("Why it failed; null unless it did.")
     started_at = moment("When its first attempt began.", null=True)
@@ -168,7 +137,9 @@ class StepDoing(_Step, Decided):
     target = fields.String(allow_none=True, metadata=described("The asset it is about."))
     input = fields.Dict(allow_none=True, metadata=described("What it was given; secrets masked; null if over 16 KiB."))
     input_omitted = fields.Boolean(
-        metadata=described("true: what it was given is too large to be shown among others.", sometimes=True)
+        metadata=described(
+            "true: what it was given is too large to be shown among others, or outputs=false.", sometimes=True
+        )
     )
     vars = fields.Dict(allow_none=True, metadata=described("The variables that it set."))
     report = fields.Dict(
@@ -184,6 +155,7 @@ class _Run(Answer):
     """The members of a run in every answer."""
 
     execution_id = fields.String(metadata=described("Its id."))
+    id = fields.String(metadata=described("The same as execution_id."))
     playbook_id = fields.String(metadata=described("The playbook."))
     playbook_name = fields.String(metadata=described("The playbook's name at that version."))
     version = fields.String(metadata=described("The playbook's version that runs."))
@@ -199,6 +171,13 @@ class AcceptedRun(_Run):
 
     retry_of = fields.String(metadata=described("Only of a retry: the run that is tried again.", sometimes=True))
     steps = fields.List(fields.Nested(RunStep), metadata=described("The steps of the playbook, in order."))
+
+
+class ParentStep(Answer):
+    """A step that has started a run."""
+
+    execution_id = fields.String(metadata=described("The run that the step is of."))
+    step_id = fields.String(metadata=described("The step's id in the playbook of that run."))
 
 
 class RunItem(_Run):
@@ -220,11 +199,16 @@ class RunItem(_Run):
     )
     trigger = fields.String(metadata=described("What started it.", enum=list(run_listing.TRIGGERS)))
     started_by = fields.String(metadata=described("The id of the key that asked for it, or system."))
+    started_by_actor = http_schemas.actor("Who that is.")
     retry_of = fields.String(allow_none=True, metadata=described("The run that it tries again."))
+    parent = fields.Nested(
+        ParentStep, allow_none=True, metadata=described("What has started it, if that is a step of another run.")
+    )
     error = http_schemas.failure("Why it failed; null unless it did.")
     completed_at = moment("When it ended.", null=True)
     deadline = moment("When it fails unless it has ended; null: it was never to begin.", null=True)
     duration_seconds = fields.Float(allow_none=True, metadata=described("From start to end; null until it has ended."))
+    duration_ms = fields.Integer(allow_none=True, metadata=described("The same in milliseconds."))
 
 
 class Run(RunItem, Decided):
@@ -243,13 +227,17 @@ class Run(RunItem, Decided):
 
 
 class AcceptedRunAnswer(AcceptedRun):
-    """An accepted run, at the top level and under ``data``."""
+    """An accepted run, at the top level and under ``data``; with ``envelope=data`` there alone."""
+
+    ALWAYS = frozenset({"data"})
 
     data = fields.Nested(AcceptedRun, metadata=described("The same members again, in an envelope."))
 
 
 class RunAnswer(Run):
-    """A run in full, at the top level and under ``data``."""
+    """A run in full, at the top level and under ``data``; with ``envelope=data`` there alone."""
+
+    ALWAYS = frozenset({"data"})
 
     data = fields.Nested(Run, metadata=described("The same members again, in an envelope."))
 
@@ -264,6 +252,9 @@ class RunLogLine(LogLine):
 class Bar(Answer):
     """When a step began and ended, and how its time was spent."""
 
+    id = fields.String(metadata=described("The id of the execution of the step."))
+    execution_id = fields.String(metadata=described("The same as id."))
+    duration_ms = fields.Integer(allow_none=True, metadata=described("From start to end; null until it has ended."))
     step_id = fields.String(metadata=described("Its id in the playbook."))
     name = fields.String(metadata=described("A name for people."))
     iteration = fields.String(metadata=described("The iteration of the loops around it; empty outside loops."))
@@ -286,12 +277,3 @@ class Timeline(Answer):
     started_at = moment("When the run began.", null=True)
     completed_at = moment("When it ended.", null=True)
     steps = fields.List(fields.Nested(Bar), metadata=described("Every execution of a step, in order."))
-
-
-def listed(schema: type[Schema]) -> Schema:
-    """The shape ``{data: [...], meta}`` of a list without pages."""
-    members: dict[str, fields.Field[Any]] = {
-        "data": fields.List(fields.Nested(schema)),
-        "meta": fields.Nested(http_schemas.PartMeta),
-    }
-    return cast("Schema", Answer.from_dict(members, name=f"{schema.__name__}List")())

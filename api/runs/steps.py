@@ -11,8 +11,8 @@ from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
 from api.http.documented import error_answers
 from api.runs import examples as shown
+from api.runs import queries, views
 from api.runs import schemas as shapes
-from api.runs import views
 from store.access import Caller
 from store.engine import db
 from store.engine.db import Connection, Row
@@ -29,11 +29,12 @@ _ONE = http_schemas.enveloped(shapes.StepDoing)
 
 @blueprint.get("/playbooks/executions/<id:run_id>/steps")
 @requires("read:playbooks")
-@blueprint.arguments(pages.CursorQuery(), location="query")
+@blueprint.arguments(queries.StepsQuery(), location="query")
 @blueprint.answers(
     200,
-    shapes.listed(shapes.StepDoing),
+    http_schemas.listed(shapes.StepDoing),
     example={"data": shown.STEPS, "meta": _END},
+    headers=pages.LINK,
     words="Every execution of a step, one for each loop iteration.",
     fails=(404,),
 )
@@ -45,18 +46,21 @@ def list_run_steps(query: dict[str, Any], run_id: str) -> Response:
     or limit is given.
     """
     run, rows = pages.read(_steps, caller(), run_id)
-    part, meta = pages.part_of(views.steps_of(run, rows), views.place, query)
-    results = pages.read(run_listing.step_results, [step.row["id"] for step in part if step.row is not None])
-    return answer({"data": views.step_items(run, part, results), "meta": meta})
+    steps = views.of_or_after(query.get("since"), views.steps_of(run, rows))
+    part, meta = pages.part_of(steps, views.place, query)
+    ids = [step.row["id"] for step in part if step.row is not None]
+    results = pages.read(run_listing.step_results, ids, outputs=query["outputs"])
+    return pages.part_answer(views.step_items(run, part, results), meta, query)
 
 
 @blueprint.get("/playbooks/executions/<id:run_id>/logs")
 @requires("read:playbooks")
-@blueprint.arguments(pages.CursorQuery(), location="query")
+@blueprint.arguments(pages.SinceQuery(), location="query")
 @blueprint.answers(
     200,
-    shapes.listed(shapes.RunLogLine),
+    http_schemas.listed(shapes.RunLogLine),
     example={"data": shown.LOGS, "meta": _END},
+    headers=pages.LINK,
     words="The lines, by time.",
     fails=(404,),
 )
@@ -66,17 +70,18 @@ def list_run_logs(query: dict[str, Any], run_id: str) -> Response:
     The lines of all its steps together, by time. The list is complete unless cursor or limit is given.
     """
     rows = pages.read(_logs, caller(), run_id)
-    part, meta = pages.part_of(views.log_lines(rows), views.line_place, query)
-    return answer({"data": [line.shown for line in part], "meta": meta})
+    part, meta = pages.part_of(views.log_lines(rows, query.get("since")), views.line_place, query)
+    return pages.part_answer([line.shown for line in part], meta, query)
 
 
 @blueprint.get("/playbooks/executions/<id:run_id>/timeline")
 @requires("read:playbooks")
-@blueprint.arguments(pages.CursorQuery(), location="query")
+@blueprint.arguments(queries.TimelineQuery(), location="query")
 @blueprint.answers(
     200,
     http_schemas.enveloped(shapes.Timeline, meta=fields.Nested(http_schemas.PartMeta)),
     example={"data": shown.TIMELINE, "meta": _END},
+    headers=pages.LINK,
     words="The timeline.",
     fails=(404,),
 )
@@ -88,9 +93,9 @@ def get_run_timeline(query: dict[str, Any], run_id: str) -> Response:
     """
     run, rows = pages.read(_steps, caller(), run_id)
     reached = [step for step in views.steps_of(run, rows) if step.row is not None]
-    part, meta = pages.part_of(reached, views.place, query)
+    part, meta = pages.part_of(views.of_or_after(query.get("since"), reached), views.place, query)
     history = pages.read(run_listing.status_history, run.workspace_id, [step.row["id"] for step in part if step.row])
-    return answer({"data": views.gantt(run, part, history), "meta": meta})
+    return pages.part_answer(views.gantt(run, part, history), meta, query)
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/steps/<step:step_id>/approve")

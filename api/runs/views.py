@@ -6,13 +6,16 @@ shows the last iteration; in the list of a run's steps there is one item for eac
 
 import functools
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from flask import Response
 
+from api.http import pages
 from api.http import times as http_times
 from api.http.blueprint import finished, written
+from api.runs import queries
 from gateway import gate_column
 from gateway.facts import CHAIN_PREFIX, PROVIDER_PREFIX
 from gateway.redacted import redacted
@@ -20,6 +23,8 @@ from playbooks import timeline
 from playbooks.plan import Node, Plan
 from playbooks.progress import StepState, counts, current, progress
 from playbooks.states import Mode, Status, WaitingFor
+from store.callers import actors
+from store.callers.actors import Actor
 from store.engine import db
 from store.engine.db import Row
 from store.executions import runs, transitions
@@ -32,10 +37,19 @@ _WAITS = frozenset({WaitingFor.APPROVAL, WaitingFor.GATE, WaitingFor.DELAY, Wait
 _WAITS_OF_A_PAUSED_RUN = frozenset({WaitingFor.APPROVAL, WaitingFor.GATE, WaitingFor.DELAY})
 
 
-def dual_envelope(members: Mapping[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """The answer with its members at the top level and under ``data``."""
-    text = written(members)
-    return finished(f'{text[:-1]},"data":{text}}}', status, headers)
+def answer_run(
+    members: Mapping[str, Any], query: Mapping[str, Any], status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """The answer with its members at the top level and under ``data``, or only there, as the query says."""
+    return answer_written(written(members), query, status, headers)
+
+
+def answer_written(
+    text: str, query: Mapping[str, Any], status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """The same of members that are written as JSON."""
+    only_data = query["envelope"] == queries.DATA
+    return finished(f'{{"data":{text}}}' if only_data else f'{text[:-1]},"data":{text}}}', status, headers)
 
 
 def accepted(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,6 +57,7 @@ def accepted(row: Mapping[str, Any]) -> dict[str, Any]:
     revision, _ = revisions.playbook(row["revision_id"])
     return {
         "execution_id": row["id"],
+        "id": row["id"],
         "playbook_id": row["action_id"],
         "playbook_name": revision.definition["name"],
         "version": revision.version,
@@ -62,8 +77,8 @@ def _untouched(revision_id: str) -> list[dict[str, Any]]:
     return [_step(state, None) for state in progress(plan, Status.PENDING, ())]
 
 
-def run_detail(row: Row) -> dict[str, Any]:
-    """A run in full, with one item for each step.
+def run_detail(row: Row, *, outputs: bool = True) -> dict[str, Any]:
+    """A run in full, with one item for each step; those of a step are left out without ``outputs``.
 
     If the run ends between the queries, it is read again: an answer that says it has ended shows how.
     """
@@ -75,12 +90,16 @@ def run_detail(row: Row) -> dict[str, Any]:
             row = runs.get(connection, row.workspace_id, row.id)
             rows, status = run_listing.of_run(connection, row.id), run_listing.shown_status(connection, row)
         states = progress(plan, row.status, [_mapping(step) for step in rows])
-        results = run_listing.outcomes(connection, [state.row["id"] for state in states if state.row is not None])
+        reached = [state.row["id"] for state in states if state.row is not None]
+        results = run_listing.outcomes(connection, reached, outputs=outputs)
+        started_in = run_listing.parent_of(connection, row)
+        who = actors.named(connection, [row.created_by])
     context = transitions.load(row.context)
     completed, total = counts(states)
     paused_by = _run_waits_for(row, status, rows)
     return {
         "execution_id": row.id,
+        "id": row.id,
         "playbook_id": row.action_id,
         "playbook_name": revision.definition["name"],
         "version": revision.version,
@@ -90,37 +109,48 @@ def run_detail(row: Row) -> dict[str, Any]:
         "current_step": current(states) if row.status in transitions.LIVE else None,
         "steps_completed": completed,
         "steps_total": total,
-        **_common(row),
+        **_common(row, who),
         "trigger": row.cause,
         "event": context["event"],
         "retry_of": row.retry_of,
+        "parent": _parent(started_in) if started_in is not None else None,
         "output": transitions.load(row.output),
         "steps": [_step(state, results.get(state.row["id"]) if state.row else None) for state in states],
         **gate_column.shown(row.gate),
     }
 
 
-def item(row: Row, paused_by: str | None) -> dict[str, Any]:
-    """A run in a list, from ``store.executions.lists.run_listing.search``."""
+def item(row: Row, paused_by: str | None, who: Mapping[str, Actor]) -> dict[str, Any]:
+    """A run in a list, from ``store.executions.lists.run_listing.search``; ``who`` are those who started some."""
     shown = {
         "execution_id": row.id,
+        "id": row.id,
         "playbook_id": row.action_id,
         "playbook_name": row.name,
         "version": row.version,
         "status": row.status,
         "paused_by": paused_by,
-        **_common(row),
+        **_common(row, who),
         "trigger": row.trigger,
         "retry_of": row.retry_of,
+        "parent": _parent(row),
     }
     return shown if row.input is not None else {**shown, "parameters_omitted": True}
 
 
-def _common(row: Row) -> dict[str, Any]:
+def _parent(row: Row) -> dict[str, Any] | None:
+    """The run and the step that have started a run."""
+    if row.parent_run_id is None:
+        return None
+    return {"execution_id": row.parent_run_id, "step_id": row.parent_step_id}
+
+
+def _common(row: Row, who: Mapping[str, Actor]) -> dict[str, Any]:
     return {
         "target_asset_id": row.target,
         "parameters": _carried(row.action_id, row.input),
         "started_by": row.created_by,
+        "started_by_actor": who.get(row.created_by),
         "dry_run": row.mode == Mode.DRY_RUN,
         "error": transitions.load(row.error),
         "created_at": http_times.stamp(row.created_at),
@@ -128,6 +158,7 @@ def _common(row: Row) -> dict[str, Any]:
         "completed_at": http_times.stamp(row.completed_at),
         "deadline": http_times.stamp(row.expires_at),
         "duration_seconds": http_times.seconds(row.started_at, row.completed_at),
+        "duration_ms": http_times.milliseconds(row.started_at, row.completed_at),
     }
 
 
@@ -177,13 +208,14 @@ def _step(state: StepState, result: Row | None) -> dict[str, Any]:
     shown = {
         **_named(state.node),
         "execution_id": row.get("id"),
+        "id": row.get("id"),
         "status": state.status,
         "passes": state.rows_count,
         "output": transitions.load(result.output) if result else None,
         "error": transitions.load(result.error) if result else None,
         "started_at": http_times.stamp(row.get("started_at")),
         "completed_at": http_times.stamp(row.get("completed_at")),
-        "duration_ms": _between(row.get("started_at"), row.get("completed_at")),
+        "duration_ms": http_times.milliseconds(row.get("started_at"), row.get("completed_at")),
     }
     return _omitting(shown, result)
 
@@ -195,6 +227,15 @@ def steps_of(run: Row, rows: Iterable[Row]) -> list[StepState]:
     states = progress(plan, run.status, reached)
     done = [StepState(plan.nodes[row["step_id"]], row, row["status"], 1) for row in reached]
     return done + [state for state in states if state.row is None]
+
+
+def of_or_after(since: datetime | None, steps: Iterable[StepState]) -> Iterable[StepState]:
+    """The steps that were reached, began or ended at this time or later."""
+    if since is None:
+        return steps
+    moment = since.timestamp() * 1000
+    times = ("created_at", "started_at", "completed_at")
+    return [step for step in steps if step.row and max(step.row[name] or 0 for name in times) >= moment]
 
 
 def place(step: StepState) -> list[Any]:
@@ -228,6 +269,7 @@ def _step_execution(run: Row, plan: Plan, row: Any, result: Row) -> dict[str, An
     shown = {
         **_named(node),
         "execution_id": row.id,
+        "id": row.id,
         "iteration": row.iteration,
         "parent": plan.blocks[node.block].container,
         "status": row.status,
@@ -244,7 +286,7 @@ def _step_execution(run: Row, plan: Plan, row: Any, result: Row) -> dict[str, An
         "created_at": http_times.stamp(row.created_at),
         "started_at": http_times.stamp(row.started_at),
         "completed_at": http_times.stamp(row.completed_at),
-        "duration_ms": _between(row.started_at, row.completed_at),
+        "duration_ms": http_times.milliseconds(row.started_at, row.completed_at),
         **gate_column.shown(result.gate),
     }
     if result.input is None:
@@ -256,6 +298,7 @@ def _not_reached(plan: Plan, state: StepState) -> dict[str, Any]:
     return {
         **_named(state.node),
         "execution_id": None,
+        "id": None,
         "iteration": "",
         "parent": plan.blocks[state.node.block].container,
         "status": state.status,
@@ -283,12 +326,14 @@ class Line(NamedTuple):
     number: int
 
 
-def log_lines(rows: Iterable[Row]) -> list[Line]:
-    """The lines of every step's log."""
+def log_lines(rows: Iterable[Row], since: datetime | None) -> list[Line]:
+    """The lines of every step's log, of this time or later."""
+    first = pages.stamp_of(since)
     return [
         Line({**line, "step_id": step.step_id, "iteration": step.iteration}, number)
         for step in rows
         for number, line in enumerate(transitions.load(step.logs))
+        if str(line["timestamp"]) >= first
     ]
 
 
@@ -315,6 +360,8 @@ def _bar(
     begun, ended = row["started_at"], row["completed_at"]
     times = timeline.spent(history.get(row["id"], []), started_at=begun, ended_at=ended, now=now)
     return {
+        "id": row["id"],
+        "execution_id": row["id"],
         "step_id": node.id,
         "name": node.name,
         "iteration": row["iteration"],
@@ -323,6 +370,7 @@ def _bar(
         "status": row["status"],
         "attempts": row["attempt"],
         "retries": max(0, row["attempt"] - 1),
+        "duration_ms": http_times.milliseconds(begun, ended),
         "queued_ms": times.queued_ms,
         "run_ms": times.run_ms,
         "waited_ms": times.waited_ms,
@@ -335,7 +383,3 @@ def _bar(
 def _mapping(row: Row) -> Mapping[str, Any]:
     found: Mapping[str, Any] = row._asdict()
     return found
-
-
-def _between(start: int | None, end: int | None) -> int | None:
-    return None if start is None or end is None else end - start

@@ -1,5 +1,6 @@
 """``/v1/silences``: what is kept from going out, for a time or in windows that come back."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -9,6 +10,8 @@ from flask import Response
 from api.http import pages
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
+from api.http.documented import error_answers
+from api.http.idempotency_key import CREATION_KEY, Remember, once
 from api.silences import schemas as shapes
 from api.silences import views
 from config.errors import InvalidRequest, NotFound, Problem
@@ -19,7 +22,9 @@ from store.paging import Found, Part
 from store.records import silences as found_silences
 from tasks import tenants
 from tasks.control import silences
+from tasks.generations import changes
 from tasks.generations.changes import Author
+from tasks.intake.creations import Secret
 
 blueprint = Blueprint("silences", __name__, tag="silences")
 
@@ -46,7 +51,7 @@ def list_silences(query: dict[str, Any]) -> Response:
     return answer(shown)
 
 
-@blueprint.post("/silences")
+@blueprint.post("/silences", parameters=[CREATION_KEY])
 @requires("manage:silences")
 @blueprint.arguments(_NEW, example=shapes.NEW)
 @blueprint.answers(
@@ -54,7 +59,7 @@ def list_silences(query: dict[str, Any]) -> Response:
     shapes.Silence(),
     example=shapes.CHANGED,
     words="Every process obeys.",
-    fails=(409, "too_many_silences"),
+    fails=(409, 422, "too_many_silences", *error_answers.CREATED),
     takes_body=True,
 )
 def create_silence(given: dict[str, Any]) -> Response:
@@ -64,9 +69,17 @@ def create_silence(given: dict[str, Any]) -> Response:
     end, or held and let go. The answer comes when every process obeys, at most a second later. It needs a grant over
     the tenant as a whole; a key without grants silences its own workspace alone.
     """
-    tenant, exact = scope(given.pop("tenant", None))
-    row, applied = silences.create(given, _author(), tenant=tenant, exact=exact)
-    return _changed(row, applied, 201)
+    return once("silence", given, functools.partial(_created, given), _again)
+
+
+def _created(given: Mapping[str, Any], remember: Remember) -> Response:
+    tenant, exact = scope(given.get("tenant"))
+    form = {name: value for name, value in given.items() if name != "tenant"}
+    return _changed(*silences.create(form, _author(), tenant=tenant, exact=exact, alongside=remember), 201)
+
+
+def _again(silence_id: str, _secret: Secret) -> Response:
+    return _changed(_mine(silence_id), changes.applied_by_now(), 201)
 
 
 @blueprint.post("/silences/preview")

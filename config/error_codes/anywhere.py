@@ -77,6 +77,18 @@ ROWS: tuple[ErrorCode, ...] = (
         "Look at `errors`, and at the parameters that the action or playbook declares.",
     ),
     answered(
+        409,
+        "already_created",
+        "An earlier copy of the request has created it, and its answer is not kept any more.",
+        "`created_id` names it: read it, or use a new key for a new request.",
+    ),
+    answered(
+        400,
+        "invalid_cursor",
+        "The cursor is none of this list with these filters.",
+        "Send `meta.next_cursor` as it was given, with the same filters, or begin without one.",
+    ),
+    answered(
         422,
         "idempotency_key_reused",
         "The Idempotency-Key was used for a different request.",

@@ -39,11 +39,11 @@ ROWS: tuple[ErrorCode, ...] = (
         "The server has no usable key to sign exports with.",
         "The operator sets the key; until then leave `sign` out.",
     ),
-    answered(
-        409,
+    ErrorCode(
         "already_exists",
         "There is one of that id or name already.",
         "Change the existing one, or choose another id.",
+        (409, 412),
     ),
     answered(
         409,
@@ -51,11 +51,11 @@ ROWS: tuple[ErrorCode, ...] = (
         "The version exists already, with another content.",
         "Give a higher version, or none: it goes up by itself.",
     ),
-    answered(
-        409,
+    ErrorCode(
         "changed",
-        "Another request has changed it at the same moment.",
+        "Another request has changed it: at the same moment, or since its `ETag` was read.",
         "Read it again, and apply your change to what it is now.",
+        (409, 412),
     ),
     answered(
         409,

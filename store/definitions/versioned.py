@@ -222,14 +222,6 @@ class DefinitionKind(Generic[Kept]):
         rows, after = read(db, query.add_columns(position).where(*where), order, page.part, ("position_", "id"))
         return Found(rows, after, total)
 
-    def revisions(self, db: Connection, kept: Kept, part: Part) -> Found:
-        """A part of a definition's revisions, newest first, without secrets."""
-        table, its = self._revisions.c, self._uid == kept.uid
-        total = _total(db, self._revisions, [its]) if part.counted else None
-        columns = (table.id, table.definition, table.created_at, table.created_by)
-        order = Order((table.created_at, table.id), (True, True))
-        return Found(*read(db, sa.select(*columns).where(its), order, part, ("created_at", "id")), total)
-
     def revision(self, db: Connection, revision_id: str) -> Revision:
         """A revision by its id; a ``lasting`` one may be cached."""
         return _revision(db.execute(self._by_id, {"wanted": revision_id}).one())

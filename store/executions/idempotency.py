@@ -23,7 +23,7 @@ idempotency_keys = sa.Table(
     sa.Column("fingerprint", sa.Text, nullable=False),
     sa.Column("execution_id", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
-    #: of a dispatch that was decided at once: its outcome, JSON
+    #: of a dispatch that was decided at once: its outcome, JSON; of a creation: its answer
     sa.Column("outcome", sa.Text),
     sa.Index("ix_idempotency_keys_created_at", "created_at"),
 )
@@ -63,6 +63,12 @@ def remember(
         "outcome": outcome,
     }
     _insert.run(db, values)
+
+
+def tell(db: Connection, workspace_id: str, key: str, outcome: str) -> None:
+    """Store the outcome of what a key has made."""
+    mine = sa.and_(_table.workspace_id == workspace_id, _table.key == key)
+    db.execute(sa.update(idempotency_keys).where(mine).values(outcome=outcome))
 
 
 def find(db: Connection, workspace_id: str, key: str) -> Row | None:

@@ -54,10 +54,13 @@ class NewRow(TypedDict, total=False):
     open: int | None
     cursor: int | None
     gate: str | None
+    event_id: str | None
     event_: str
     at_: int
 
 
+#: causes of an action; it has none where a request for just that triggers it
+RECURRING, REPLAY = "recurring", "replay"
 #: a step that would have begun at once, in a run that has been paused: the opposite of ``claim``
 NOT_BEGUN: NewRow = {
     "status": Status.PENDING,

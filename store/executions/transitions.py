@@ -85,7 +85,7 @@ executions = sa.Table(
     sa.Column("vars", sa.Text),
     #: of a run: the event that started it, and the revisions of the actions it began with
     sa.Column("context", sa.Text),
-    #: of a run: its trigger (api, event, schedule, playbook, retry), and the run it tries again
+    #: of a run: its trigger (api, event, schedule, playbook, retry), and the run it tries again; of an action its cause
     sa.Column("cause", sa.Text),
     sa.Column("retry_of", sa.Text),
     #: of a run that a run has started: the first run of that chain
@@ -95,6 +95,8 @@ executions = sa.Table(
     sa.Column("cursor", sa.Integer),
     #: what the gate has decided about it (``gateway.gate_column``); NULL where no rule concerns it
     sa.Column("gate", sa.Text),
+    #: of a run: the id of the event that has started it
+    sa.Column("event_id", sa.Text),
 )
 
 #: a run in one of these is live

@@ -172,9 +172,9 @@ def pending_of(db: Connection, execution_id: str) -> Row | None:
 
 
 def newest_of(db: Connection, execution_id: str) -> Row | None:
-    """The last approval that was asked for an execution."""
-    mine = approvals.c.execution_id == execution_id
-    return db.execute(sa.select(approvals).where(mine).order_by(approvals.c.created_at.desc())).first()
+    """The last approval that was asked for an execution, of the few that there are."""
+    found: list[Row] = list(db.execute(sa.select(approvals).where(approvals.c.execution_id == execution_id)))
+    return max(found, key=lambda row: row.created_at, default=None)
 
 
 def locked(db: Connection, approval_id: str) -> Row | None:

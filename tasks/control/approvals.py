@@ -22,7 +22,7 @@ from store.gateway import approvals
 from store.records import approvals as waiting
 from tasks.attempts import completion
 from tasks.attempts.failure import failure
-from tasks.control import approved, voting
+from tasks.control import approved, too_late, voting
 from tasks.control.approved import Onward
 from tasks.control.voting import APPROVE, REJECT, Voter
 from tasks.definitions import listeners
@@ -67,7 +67,7 @@ def decide(approval_id: str, voter: Voter, decision: str, note: str = "", reply:
     if asked is None:
         raise NotFound(f"There is no approval {approval_id!r}.")
     if row is None or asked.status != approvals.PENDING:
-        raise _decided(asked)
+        raise too_late.naming(_decided(asked), asked.execution_id)
     name = _whose(voter, asked, row, decision)
     ready = asked.origin == approvals.RULE and decision == APPROVE
     onward = approved.prepared(row, asked, reply) if ready else approved.NOTHING
@@ -80,7 +80,12 @@ def decide(approval_id: str, voter: Voter, decision: str, note: str = "", reply:
         onward=onward,
         awaited=listeners.awaited(row.workspace_id),
     )
-    return _published(db.change(lambda connection: _voted(connection, vote)))
+    try:
+        return _published(db.change(lambda connection: _voted(connection, vote)))
+    except Conflict as refusal:
+        if refusal.code != "not_waiting":
+            raise
+        raise too_late.naming(refusal, asked.execution_id) from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,8 +59,8 @@ def get(name: str) -> Shown:
     return _shown(held.calendars[name], held.generation)
 
 
-def create(given: Mapping[str, Any], author: Author) -> str:
-    """Make a calendar; which processes have it.
+def create(given: Mapping[str, Any], author: Author, alongside: Callable[[Connection, str], None]) -> str:
+    """Make a calendar, and write more ``alongside`` it by its name; which processes have it.
 
     Raises:
         InvalidRequest: its faults. Conflict: there is one of that name, or there are too many. Unavailable.
@@ -73,6 +73,7 @@ def create(given: Mapping[str, Any], author: Author) -> str:
         if len(made) >= calendars.MOST:
             raise Conflict(f"There are {calendars.MOST} calendars: delete some first.", code="too_many_calendars")
         _put(connection, given["name"], form, author, "calendar.created")
+        alongside(connection, given["name"])
 
     return _changed(write)
 

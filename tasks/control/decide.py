@@ -13,7 +13,7 @@ from store.executions import runs, steps, transitions
 from store.executions.transitions import TERMINAL
 from tasks.attempts import completion
 from tasks.attempts.failure import failure
-from tasks.control import approvals, voting
+from tasks.control import approvals, too_late, voting
 from tasks.control.cancel import has_ended
 from tasks.definitions import listeners, revisions
 from tasks.messages import publisher
@@ -34,8 +34,11 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
     pending = approvals.of_execution(row.id) if row.status == Status.WAITING else None
     if pending is not None:
         choice = approvals.APPROVE if approve else approvals.REJECT
-        return approvals.decide(pending.id, voting.by_caller(caller), choice, note).row
-    return _without_row(caller, execution_id, approve=approve, note=note)
+        return approvals.decide(pending.id, voting.by_caller(caller), choice, note).row  # which names who was first
+    try:
+        return _without_row(caller, execution_id, approve=approve, note=note)
+    except Conflict as refusal:
+        raise too_late.naming(refusal, execution_id) from None
 
 
 def _without_row(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Row:
@@ -114,7 +117,7 @@ def decide_step(
     with db.read() as connection:
         wanted = iteration if iteration is not None else _waiting_iteration(connection, run, step_id)
     if run.status in TERMINAL:
-        raise has_ended(run)
+        raise too_late.naming(has_ended(run), row_id(run_id, step_id, wanted))
     return decide(caller, row_id(run_id, step_id, wanted), approve=approve, note=note)
 
 

@@ -26,8 +26,15 @@ NEVER: Mapping[str, Any] = {"next_at": None, "fire_at": None}
 _GOES_ON: Mapping[str, Any] = {"enabled": True, "paused_at": None, "paused_by": None, "pause_reason": None}
 
 
-def create(given: Mapping[str, Any], caller: Caller, *, tenant: str, namespace: str) -> Row:
-    """Make a recurring action; its row.
+def create(
+    given: Mapping[str, Any],
+    caller: Caller,
+    *,
+    tenant: str,
+    namespace: str,
+    alongside: Callable[[Connection, str], None],
+) -> Row:
+    """Make a recurring action, and write more ``alongside`` it by its id; its row.
 
     Raises:
         InvalidRequest: its faults. Unprocessable: what it names is not there, or takes other values.
@@ -56,6 +63,7 @@ def create(given: Mapping[str, Any], caller: Caller, *, tenant: str, namespace: 
             raise Conflict(text, code="too_many_recurring")
         row = schedules.add(connection, new)
         note(connection, row, caller.key_id, "recurring.created", cron=row.cron, timezone=row.timezone)
+        alongside(connection, row.id)
         return row
 
     made: Row = db.change(write)

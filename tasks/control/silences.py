@@ -39,8 +39,15 @@ PREVIEWED_FOR = 0.5
 SETTLED = 2_000
 
 
-def create(given: Mapping[str, Any], author: Author, *, tenant: str, exact: bool) -> tuple[Row, str]:
-    """Make a silence; its row, and which processes have it.
+def create(
+    given: Mapping[str, Any],
+    author: Author,
+    *,
+    tenant: str,
+    exact: bool,
+    alongside: Callable[[Connection, str], None],
+) -> tuple[Row, str]:
+    """Make a silence, and write more ``alongside`` it by its id; its row, and which processes have it.
 
     Raises:
         InvalidRequest: its faults. Conflict: there are too many. Unavailable.
@@ -55,6 +62,7 @@ def create(given: Mapping[str, Any], author: Author, *, tenant: str, exact: bool
         _refuse_too_many(*silences.live(connection, root), root)
         row = silences.add(connection, {**new, "next_at": next_at(_Row(new), db.now_ms())})
         _audit(connection, author, "silence.created", row)
+        alongside(connection, row.id)
         return row, configurations.end(connection)
 
     return _announced(write)

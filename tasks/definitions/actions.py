@@ -1,6 +1,6 @@
 """Actions as stored definitions: checked, versioned, their secrets sealed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from config.errors import Forbidden, Problem
@@ -19,7 +19,7 @@ from store.engine import db
 from store.ids import new_id
 from store.sealing.seal import SealBroken
 from tasks.definitions import in_use, versioned
-from tasks.definitions.versioned import Change
+from tasks.definitions.versioned import Change, Guard
 from tasks.offload import pool
 from tasks.secrets import sealing
 
@@ -109,13 +109,15 @@ def doubts(masked: Mapping[str, Any]) -> list[Problem]:
     return unserved + sealing.doubtful(masked["config"])
 
 
-def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
-    """Add an action.
+def create(
+    caller: Caller, wanted: Mapping[str, Any], *, alongside: Callable[[db.Connection, Action], None] | None = None
+) -> Action:
+    """Add an action, and write more ``alongside`` it.
 
     Raises:
         InvalidRequest: the definition has faults, all named. Conflict: the id is taken.
     """
-    return creation(caller, wanted).carry_out()
+    return creation(caller, wanted).carry_out(alongside=alongside)
 
 
 def creation(caller: Caller, wanted: Mapping[str, Any]) -> Change[Action]:
@@ -134,10 +136,19 @@ def creation(caller: Caller, wanted: Mapping[str, Any]) -> Change[Action]:
     )
 
 
-def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole: bool, force: bool = False) -> Action:
+def revise(
+    caller: Caller,
+    action_id: str,
+    changes: Mapping[str, Any],
+    *,
+    whole: bool,
+    force: bool = False,
+    guard: Guard = None,
+) -> Action:
     """Change an action by ``changes``, laid over the definition.
 
-    ``whole`` has them replace the definition. ``force`` lets them disable an action that playbooks use.
+    ``whole`` has them replace the definition. ``force`` lets them disable an action that playbooks use. ``guard`` says
+    whether the action is the one that they are meant for.
 
     The version goes up by itself unless a higher one is given; a change that changes nothing makes no version.
 
@@ -146,9 +157,10 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
         disabled, and playbooks use it.
     """
     with db.read() as connection:
+        versioned.check(guard, connection)
         action = catalogue.get(connection, caller.workspace_id, action_id)
     change = revision(caller, action, changes, whole=whole, force=force)
-    return action if change is None else change.carry_out()
+    return action if change is None else change.carry_out(guard)
 
 
 def revision(
@@ -186,7 +198,22 @@ def revision(
     return Change(definition, write)
 
 
-def set_enabled(caller: Caller, action_id: str, *, enabled: bool, force: bool = False) -> Action:
+def restore(caller: Caller, action_id: str, version: str, *, guard: Guard = None) -> Action:
+    """Make the definition of an earlier version the present one, with the secrets that it had.
+
+    Raises:
+        NotFound: no such action, or it never had that version. SealBroken: its secrets cannot be opened any more. Else
+        as ``revise``.
+    """
+    with db.read() as connection:
+        action = catalogue.get(connection, caller.workspace_id, action_id)
+        old = catalogue.kind.at_version(connection, action, version)
+    config = sealing.opened(old.definition["config"], sealing.opened_config(caller.workspace_id, old))
+    kept = {name: value for name, value in old.definition.items() if name not in ("version", "enabled")}
+    return revise(caller, action_id, {**kept, "config": config}, whole=True, guard=guard)
+
+
+def set_enabled(caller: Caller, action_id: str, *, enabled: bool, force: bool = False, guard: Guard = None) -> Action:
     """Enable or disable an action.
 
     No new version, executions under way go on.
@@ -197,6 +224,7 @@ def set_enabled(caller: Caller, action_id: str, *, enabled: bool, force: bool = 
     if not enabled:
         in_use.catch_up(caller)
     with db.write() as connection:
+        versioned.check(guard, connection)
         return _switched(connection, caller, action_id, enabled=enabled, force=force)
 
 
@@ -208,7 +236,7 @@ def _switched(connection: db.Connection, caller: Caller, action_id: str, *, enab
     return catalogue.set_enabled(connection, action, enabled=enabled, actor=caller.key_id, **noted)
 
 
-def delete(caller: Caller, action_id: str, *, force: bool = False) -> None:
+def delete(caller: Caller, action_id: str, *, force: bool = False, guard: Guard = None) -> None:
     """Delete an action; its executions stay, and those under way go on.
 
     Raises:
@@ -216,6 +244,7 @@ def delete(caller: Caller, action_id: str, *, force: bool = False) -> None:
     """
     in_use.catch_up(caller)
     with db.write() as connection:
+        versioned.check(guard, connection)
         noted = in_use.refuse(connection, caller, "action", action_id, verb="delete", force=force)
         catalogue.delete(connection, caller.workspace_id, action_id, caller.key_id, **noted)
 

@@ -24,7 +24,7 @@ from store.engine import db
 from tasks.definitions import actions as catalogue
 from tasks.definitions import exports
 from tasks.definitions import playbooks as library
-from tasks.definitions.playbooks import Expected
+from tasks.definitions.playbooks import Alongside, Expected
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +54,14 @@ class Imported:
 
 
 def keep(
-    caller: Caller, converted: Converted, document: Json | None, options: ImportOptions, expected: Expected
+    caller: Caller,
+    converted: Converted,
+    document: Json | None,
+    options: ImportOptions,
+    expected: Expected,
+    alongside: Alongside,
 ) -> Imported:
-    """Create or revise the playbook, unless it is a dry run."""
+    """Create or revise the playbook, unless it is a dry run, and write more ``alongside`` it."""
     definition = {**converted.definition}
     if not definition.get("id"):  # the document may have been changed after its export
         definition["id"] = str((document or {}).get("id") or meaning.slug(definition["name"]))
@@ -79,15 +84,23 @@ def keep(
     library.refuse_untriggerable(caller, definition)
     _ensure(caller, converted.actions)
     try:
-        playbook = _written(caller, definition, document, expected, new=existing is None)
+        playbook = _written(caller, definition, document, expected, alongside, new=existing is None)
     except Conflict:
         if existing is not None or _existing(caller, definition["id"]) is None:
             raise
-        return keep(caller, converted, document, options, expected)  # another caller has just imported it
+        return keep(caller, converted, document, options, expected, alongside)  # another caller has just imported it
     return replace(imported, definition={"id": playbook.id, **playbook.revision.definition}, playbook=playbook)
 
 
-def _written(caller: Caller, definition: Json, document: Json | None, expected: Expected, *, new: bool) -> Playbook:
+def _written(
+    caller: Caller,
+    definition: Json,
+    document: Json | None,
+    expected: Expected,
+    alongside: Alongside,
+    *,
+    new: bool,
+) -> Playbook:
     def keep_document(connection: db.Connection, playbook: Playbook) -> None:
         if document is not None:
             kept = documents.ImportedDocument(
@@ -98,6 +111,7 @@ def _written(caller: Caller, definition: Json, document: Json | None, expected: 
             )
             documents.keep(connection, caller.workspace_id, playbook.uid, kept)
         audit.record(connection, caller.workspace_id, caller.key_id, "playbook.imported", playbook.id)
+        alongside(connection, playbook)
 
     if new:
         return library.create(caller, definition, expected=expected, alongside=keep_document)

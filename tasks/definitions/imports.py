@@ -28,7 +28,7 @@ from store.engine import db
 from tasks.definitions import actions as catalogue
 from tasks.definitions import exports, import_conflicts, playbooks
 from tasks.definitions.import_conflicts import Imported, ImportOptions
-from tasks.definitions.playbooks import Expected
+from tasks.definitions.playbooks import Alongside, Expected
 from tasks.offload import pool
 
 CONFLICTS = ("refuse", "new_id", "replace")
@@ -36,8 +36,10 @@ CONFLICTS = ("refuse", "new_id", "replace")
 MOST_ACTIONS = 500
 
 
-def import_playbook(caller: Caller, body: Mapping[str, Any], options: ImportOptions) -> Imported:
-    """Import the playbook in a body.
+def import_playbook(
+    caller: Caller, body: Mapping[str, Any], options: ImportOptions, alongside: Alongside = playbooks.nothing
+) -> Imported:
+    """Import the playbook in a body, and write more ``alongside`` it.
 
     Raises:
         InvalidRequest: the body is not recognised, or is a definition with faults. Unprocessable: a CACAO
@@ -50,9 +52,9 @@ def import_playbook(caller: Caller, body: Mapping[str, Any], options: ImportOpti
         raise InvalidRequest(str(error), code="not_recognised") from error
     options = _options_of(sent.options, options)
     return (
-        _take_document(caller, sent.document, options)
+        _take_document(caller, sent.document, options, alongside)
         if sent.is_cacao
-        else _take_definition(caller, sent.document, options)
+        else _take_definition(caller, sent.document, options, alongside)
     )
 
 
@@ -93,7 +95,7 @@ def _flag(given: Mapping[str, Any], name: str) -> bool:
     return isinstance(given.get(name, False), bool)
 
 
-def _take_definition(caller: Caller, definition: Json, options: ImportOptions) -> Imported:
+def _take_definition(caller: Caller, definition: Json, options: ImportOptions, alongside: Alongside) -> Imported:
     """Import a playbook in Tocsin's own form, exported or written by hand."""
     definition = {name: value for name, value in playbooks.written(definition).items() if value is not None}
     problems, warnings = playbooks.validate(caller, definition)
@@ -102,11 +104,11 @@ def _take_definition(caller: Caller, definition: Json, options: ImportOptions) -
     whole = meaning.normalise(definition)
     whole["id"] = whole.get("id") or meaning.slug(whole["name"])
     found = [Finding("doubtful", one.pointer, one.detail, error=False) for one in warnings]
-    imported = import_conflicts.keep(caller, Converted(definition=whole), None, options, Expected())
+    imported = import_conflicts.keep(caller, Converted(definition=whole), None, options, Expected(), alongside)
     return replace(imported, conformance="warnings" if found else "valid", warnings=found)
 
 
-def _take_document(caller: Caller, document: Json, options: ImportOptions) -> Imported:
+def _take_document(caller: Caller, document: Json, options: ImportOptions, alongside: Alongside) -> Imported:
     counted = size(document)
     if counted.fault:
         raise Unprocessable(counted.fault, code="too_large")
@@ -125,7 +127,7 @@ def _take_document(caller: Caller, document: Json, options: ImportOptions) -> Im
     if any(one.code in BROKEN for one in errors):
         converted = replace(converted, definition={**converted.definition, "enabled": False}, stuck=True)
     remarks = [Finding(one.code, one.pointer, one.message, error=False) for one in converted.remarks]
-    imported = import_conflicts.keep(caller, converted, present, options, expected)
+    imported = import_conflicts.keep(caller, converted, present, options, expected, alongside)
     by_hand = [{"step_id": one.step_id, "reason": one.message} for one in converted.remarks if one.step_id]
     conformance = "nonconformant" if errors else "warnings" if found else "valid"
     warnings = [*found, *remarks, *imported.warnings]

@@ -22,7 +22,7 @@ from store.definitions import actions, playbooks, references
 from store.definitions.playbooks import NewRevision, Playbook
 from store.engine import db
 from tasks.definitions import in_use, provided, versioned
-from tasks.definitions.versioned import Change
+from tasks.definitions.versioned import Change, Guard
 from tasks.offload import pool
 
 #: members of actions that the checks of a playbook read
@@ -194,6 +194,7 @@ def revise(
     whole: bool,
     expected: Expected = NOTHING_ELSE,
     alongside: Alongside = nothing,
+    guard: Guard = None,
 ) -> Playbook:
     """Change a playbook by ``changes``, laid over the definition member by member.
 
@@ -206,8 +207,9 @@ def revise(
         caller may not trigger an action that it names.
     """
     with db.read() as connection:
+        versioned.check(guard, connection)
         playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
-    return revision(caller, playbook, changes, whole=whole, expected=expected, alongside=alongside).carry_out()
+    return revision(caller, playbook, changes, whole=whole, expected=expected, alongside=alongside).carry_out(guard)
 
 
 def revision(
@@ -248,7 +250,20 @@ def revision(
     return Change(definition, write)
 
 
-def set_enabled(caller: Caller, playbook_id: str, *, enabled: bool) -> Playbook:
+def restore(caller: Caller, playbook_id: str, version: str, *, guard: Guard = None) -> Playbook:
+    """Make the definition of an earlier version the present one.
+
+    Raises:
+        NotFound: no such playbook, or it never had that version. Else as ``revise``.
+    """
+    with db.read() as connection:
+        playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
+        old = playbooks.at_version(connection, playbook, version)
+    kept = {name: value for name, value in old.definition.items() if name not in ("version", "enabled")}
+    return revise(caller, playbook_id, kept, whole=True, guard=guard)
+
+
+def set_enabled(caller: Caller, playbook_id: str, *, enabled: bool, guard: Guard = None) -> Playbook:
     """Enable or disable a playbook.
 
     No new version, runs under way go on.
@@ -259,10 +274,11 @@ def set_enabled(caller: Caller, playbook_id: str, *, enabled: bool) -> Playbook:
         NotFound: no such playbook. Conflict: changed meanwhile.
     """
     with db.write() as connection:
+        versioned.check(guard, connection)
         return _switched(connection, caller, playbook_id, enabled=enabled)
 
 
-def delete(caller: Caller, playbook_id: str, *, force: bool = False) -> None:
+def delete(caller: Caller, playbook_id: str, *, force: bool = False, guard: Guard = None) -> None:
     """Delete a playbook; its runs stay, and those under way go on.
 
     Raises:
@@ -270,6 +286,7 @@ def delete(caller: Caller, playbook_id: str, *, force: bool = False) -> None:
     """
     in_use.catch_up(caller)
     with db.write() as connection:
+        versioned.check(guard, connection)
         noted = in_use.refuse(connection, caller, "playbook", playbook_id, verb="delete", force=force)
         playbooks.delete(connection, caller.workspace_id, playbook_id, caller.key_id, **noted)
 

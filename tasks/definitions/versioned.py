@@ -13,6 +13,9 @@ from playbooks.definitions import versions
 from store.definitions.versioned import Definition, Kept
 from store.engine import db
 
+#: raises PreconditionFailed for a definition on which the caller does not rely; called in the transaction of the change
+Guard = Callable[[db.Connection], None] | None
+
 
 @dataclass(frozen=True)
 class Change(Generic[Kept]):
@@ -26,14 +29,25 @@ class Change(Generic[Kept]):
     #: writes it; raises Conflict if another caller was faster
     write: Callable[[db.Connection], Kept]
 
-    def carry_out(self) -> Kept:
-        """Write it in a transaction of its own.
+    def carry_out(self, guard: Guard = None, alongside: Callable[[db.Connection, Kept], None] | None = None) -> Kept:
+        """Write it in a transaction of its own, and more ``alongside`` it.
 
         Raises:
-            Conflict: the id is taken, or the definition was changed meanwhile.
+            Conflict: the id is taken, or the definition was changed meanwhile. PreconditionFailed: it is another one
+            than ``guard`` takes.
         """
         with db.write() as connection:
-            return self.write(connection)
+            check(guard, connection)
+            written = self.write(connection)
+            if alongside is not None:
+                alongside(connection, written)
+            return written
+
+
+def check(guard: Guard, connection: db.Connection) -> None:
+    """Call the guard of a change, if it has one, at the beginning of its transaction."""
+    if guard is not None:
+        guard(connection)
 
 
 def as_kept(kept: Definition) -> dict[str, Any]:

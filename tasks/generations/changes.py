@@ -311,6 +311,11 @@ def applied(edition: int) -> str:
         return UNKNOWN
 
 
+def applied_by_now() -> str:
+    """How many of them have all that is in force, as ``9 of 9``."""
+    return applied(db.read_one(configurations.standing).edition)
+
+
 class _Applied(NamedTuple):
     """Who has an edition: in words, whether all do, and whether one that has said what it has lacks it.
 

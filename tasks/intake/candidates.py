@@ -157,6 +157,7 @@ def _ended_run(this: Candidate) -> NewRow:
             "created_at": now,
             "completed_at": now,
             "cause": request.trigger,
+            "event_id": run_start.event_id(request),
             "context": run_start.context(request, {}),
         }
     )

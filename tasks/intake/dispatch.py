@@ -246,6 +246,7 @@ def _new_execution(form: Form, request: DispatchRequest, execution_id: str) -> t
             "sealed": sealed,
             "created_by": request.caller.key_id,
             "request_id": request.request_id,
+            "cause": _cause(request),
         }
     )
     message = TaskMessage(
@@ -256,6 +257,13 @@ def _new_execution(form: Form, request: DispatchRequest, execution_id: str) -> t
         workspace_id=row["workspace_id"],
     )
     return row, message
+
+
+def _cause(request: DispatchRequest) -> str | None:
+    """What has it carried out, unless it is a request for just that."""
+    if request.cause.origin == rows.RECURRING:
+        return rows.RECURRING
+    return rows.REPLAY if request.replays is not None else None
 
 
 def _fingerprint_parts(request: DispatchRequest) -> list[Any]:

@@ -97,7 +97,7 @@ def earlier(connection: Connection, workspace_id: str, actor: str, key: str | No
     Raises:
         KeyClash: the key was used for a different request.
     """
-    known = idempotency.find(connection, workspace_id, _owned(actor, key)) if key else None
+    known = idempotency.find(connection, workspace_id, owned(actor, key)) if key else None
     if known is None:
         return None
     if not is_same(known, same):
@@ -114,8 +114,8 @@ def earlier_of(connection: Connection, workspace_id: str, actor: str, keys: Sequ
     """What was made before under these keys of one caller, by key; whether of the same request ``is_same`` says."""
     if not keys:
         return {}
-    found = idempotency.several(connection, workspace_id, [_owned(actor, key) for key in keys])
-    return {key.removeprefix(_owned(actor, "")): row for key, row in found.items()}
+    found = idempotency.several(connection, workspace_id, [owned(actor, key) for key in keys])
+    return {key.removeprefix(owned(actor, "")): row for key, row in found.items()}
 
 
 def is_same(known: Row, same: list[Any]) -> bool:
@@ -142,7 +142,7 @@ def remember(
     idempotency.remember(
         connection,
         workspace_id,
-        _owned(actor, key),
+        owned(actor, key),
         fingerprint=_fingerprint(same, settings().secret_key),
         execution_id=execution_id,
         created_at=created_at,
@@ -150,7 +150,8 @@ def remember(
     )
 
 
-def _owned(actor: str, key: str) -> str:
+def owned(actor: str, key: str) -> str:
+    """The key of a sender, as it is stored."""
     return f"{actor}{SEPARATOR}{key}"
 
 

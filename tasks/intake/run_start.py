@@ -255,6 +255,7 @@ def prepare(request: RunRequest) -> ReadyRun:
             "cause": request.trigger,
             "retry_of": request.retry_of,
             "root_id": request.root,
+            "event_id": event_id(request),
             "context": context(request, pinned),
         }
     )
@@ -270,6 +271,12 @@ def later(row: NewRow, at: int) -> NewRow:
     if expires_at is not None:
         moved["expires_at"] = expires_at + max(0, at - row["created_at"])
     return moved
+
+
+def event_id(request: RunRequest) -> str | None:
+    """The id of the event that starts a run, if one does."""
+    found = (request.event or {}).get("id")
+    return None if found is None else str(found)
 
 
 def context(request: RunRequest, pinned: Mapping[str, str]) -> str:

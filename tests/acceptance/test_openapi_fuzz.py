@@ -68,7 +68,7 @@ parameters."path.provider" = {{ dictionary = "providers", probability = 0.5 }}
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "422"]
 
 [[operations]]
-include-operation-id = "getExecution"
+include-operation-id = ["getExecution", "listExecutionLogs"]
 parameters."path.execution_id" = {{ dictionary = "ended", probability = 0.5 }}
 
 [[operations]]  # not every fault can be said in a schema; which these may be is checked in the hooks
@@ -100,6 +100,7 @@ parameters."path.username" = {{ dictionary = "users", probability = 0.5 }}
 include-operation-id = [
     "listActions", "listActionVersions", "listExecutions", "listActionExecutions", "listPlaybooks",
     "listPlaybookVersions", "listRuns", "listPlaybookRuns", "listRunSteps", "listRunLogs", "getRunTimeline", "listKeys",
+    "listExecutionLogs",
     "listGenerations",
     "listUsers", "listRecords", "exportRecords", "verifyRecords", "verifyTrail", "listApprovals",
     "listPendingApprovals", "listSilences", "listGroups", "getGroup"

@@ -48,10 +48,14 @@ ENTRIES = {
     ("POST", "/actions/<id:action_id>/enable"): _WRITE,
     ("POST", "/actions/<id:action_id>/disable"): _WRITE,
     ("GET", "/actions/<id:action_id>/versions"): _READ,
+    ("GET", "/actions/<id:action_id>/versions/diff"): _READ,
+    ("GET", "/actions/<id:action_id>/versions/<version:version>"): _READ,
+    ("POST", "/actions/<id:action_id>/versions/<version:version>/restore"): _WRITE,
     ("GET", "/actions/<id:action_id>/executions"): _READ,
     ("POST", "/actions/<id:action_id>/trigger"): _EXECUTE,
     ("GET", "/actions/executions"): _READ,
     ("GET", "/actions/executions/<id:execution_id>"): _READ,
+    ("GET", "/actions/executions/<id:execution_id>/logs"): _READ,
     ("POST", "/actions/executions/<id:execution_id>/cancel"): _EXECUTE,
     ("POST", "/actions/executions/<id:execution_id>/approve"): _DECIDE,
     ("POST", "/actions/executions/<id:execution_id>/reject"): _DECIDE,
@@ -70,6 +74,8 @@ ENTRIES = {
     ("POST", "/playbooks/<id:playbook_id>/disable"): _WRITE,
     ("GET", "/playbooks/<id:playbook_id>/versions"): _READ,
     ("GET", "/playbooks/<id:playbook_id>/versions/diff"): _READ,
+    ("GET", "/playbooks/<id:playbook_id>/versions/<version:version>"): _READ,
+    ("POST", "/playbooks/<id:playbook_id>/versions/<version:version>/restore"): _WRITE,
     ("POST", "/playbooks/<id:playbook_id>/run"): _EXECUTE,
     ("GET", "/playbooks/<id:playbook_id>/executions"): _READ,
     ("GET", "/playbooks/executions"): _READ,
@@ -417,7 +423,7 @@ class Things:
     def calendar(self) -> str:
         """A calendar."""
         body = {"name": f"seen-{secrets.token_hex(4)}", "time_intervals": [{"weekdays": ["sunday"]}]}
-        calendars.create(body, Author())
+        calendars.create(body, Author(), lambda *_: None)
         return body["name"]
 
     @cached_property
@@ -495,6 +501,7 @@ class Things:
                 rule = rule.replace(place, getattr(self, name))
         return (
             rule.replace("/versions/diff", "/versions/diff?from=1.0.0")
+            .replace("<version:version>", "1.0.0")
             .replace("<step:step_id>", "ask")
             .replace("<path:path>", "swagger-ui.css")
             .replace("<path:rule_name>", "seen")

@@ -103,7 +103,7 @@ def test_every_process_obeys_after_the_answer(folder: Path, deciders: list[Decid
 def test_every_process_obeys_a_silence_after_the_answer(folder: Path, deciders: list[Decider]) -> None:
     """Made, changed and ended; one that was frozen meanwhile looks before it decides."""
     new = {"matchers": [{"name": "severity", "value": "info"}], "duration_seconds": 600}
-    made, _ = silences.create({**new, "comment": "one"}, ME, tenant="acme", exact=False)
+    made, _ = silences.create({**new, "comment": "one"}, ME, tenant="acme", exact=False, alongside=lambda *_: None)
     all_say(deciders, silences=["one"])
     silences.change(made.id, {**new, "comment": "two"}, ME)
     all_say(deciders, silences=["two"])

@@ -26,6 +26,13 @@ _DONE: dict[str, Callable[[Row], bool]] = {
     "": lambda _: True,
     "action_id=act-act-3": lambda row: row.action_id == "act-act-3",
     "target=a-7": lambda row: row.target == "a-7",
+    "standalone=true": lambda row: row.kind == "action",
+    "standalone=true&status=failed": lambda row: row.kind == "action" and row.status == "failed",
+    "trigger=api": lambda row: row.kind == "action" and row.cause is None,
+    "trigger=recurring": lambda row: row.kind == "action" and row.cause == "recurring",
+    "trigger=recurring&action_id=act-act-3&status=failed,completed": lambda row: (
+        (row.cause, row.action_id) == ("recurring", "act-act-3") and row.status in ("failed", "completed")
+    ),
     "status=failed": lambda row: row.status == "failed",
     "status=waiting": lambda row: row.status == "waiting",
     "status=timeout,cancelled,pending,running": lambda row: row.status in "timeout,cancelled,pending,running",
@@ -41,6 +48,8 @@ _RUNS: dict[str, Callable[[Row], bool]] = {
     "playbook_id=pb-play-1": lambda row: row.action_id == "pb-play-1",
     "target_asset_id=a-7": lambda row: row.target == "a-7",
     "trigger=retry": lambda row: row.cause == "retry",
+    "event_id=evt-1": lambda row: row.event_id == "evt-1",
+    "event_id=evt-1&status=failed,paused": lambda row: row.event_id == "evt-1" and row.shown in ("failed", "paused"),
     "dry_run=true": lambda row: row.mode == "dry_run",
     "dry_run=false": lambda row: row.mode != "dry_run",
     "status=paused": lambda row: row.shown == "paused",
@@ -54,9 +63,15 @@ _RUNS: dict[str, Callable[[Row], bool]] = {
 
 @pytest.fixture
 def filled(database: str) -> Door:
-    """2,100 executions on either database, the middle of them at ``MIDDLE``."""
+    """2,100 executions on either database, the middle of them at ``MIDDLE``; a ninth of each was not asked for."""
     door = Door()
     fill_database(door, 2_100, until=MIDDLE + 30 * 86_400_000)
+    table = executions.c
+    with db.write() as connection:
+        every = sa.select(table.id, table.kind).where(table.kind.in_(("action", "playbook"))).order_by(table.id)
+        for kind, change in (("action", {"cause": "recurring"}), ("playbook", {"event_id": "evt-1"})):
+            ninth = [row.id for row in connection.execute(every).all() if row.kind == kind][::9]
+            connection.execute(sa.update(executions).where(table.id.in_(ninth)).values(change))
     return door
 
 
@@ -99,6 +114,35 @@ def test_pages_and_cursors_bring_what_matches_in_one_order(filled: Door) -> None
             assert (page["meta"]["total"], page["meta"]["total_is_estimate"]) == (len(wanted), False), query
 
 
+def test_a_run_has_few_rows_which_are_found_by_it(filled: Door) -> None:
+    """The steps of a run that carry out actions, with any other filter; and the runs that its steps have started."""
+    every = _expected(("action", "step"))
+    run_id = next(row.run_id for row in every if row.run_id and row.status == "failed")
+    for query, matches in {**_DONE, "standalone=true": lambda _: False, "trigger=api": lambda _: False}.items():
+        wanted = [row.id for row in every if row.run_id == run_id and matches(row)]
+        if "trigger" in query:
+            wanted = []
+        found = list(_read_on(filled, ACTIONS, f"run_id={run_id}&{query}".rstrip("&"), 2))
+        assert [item["execution_id"] for item in found] == wanted, query
+        assert {(item["run_id"], item["trigger"]) for item in found} <= {(run_id, "playbook")}
+    page = filled.call("GET", f"{ACTIONS}?run_id={run_id}&per_page=2&page=2").json
+    steps = [row.id for row in every if row.run_id == run_id]
+    assert ([item["id"] for item in page["data"]], page["meta"]["total"]) == (steps[2:4], len(steps))
+    children = [row for row in _expected(("playbook",)) if row.id != run_id][:40]
+    with db.write() as connection:
+        for number, row in enumerate(children):
+            at = sa.update(executions).where(executions.c.id == row.id)
+            connection.execute(at.values(parent_id=f"{run_id}.s{number % 3 + 1}"))
+    read = list(_read_on(filled, RUNS, f"parent_id={run_id}", 7))
+    assert [item["id"] for item in read] == [row.id for row in children]
+    assert read[4]["parent"] == {"execution_id": run_id, "step_id": "s2"}
+    whole = filled.call("GET", f"{RUNS}/{children[4].id}").json
+    assert (whole["parent"], whole["id"]) == (read[4]["parent"], children[4].id)
+    some = list(_read_on(filled, RUNS, f"parent_id={run_id}&status=completed", 7))
+    assert [item["id"] for item in some] == [row.id for row in children if row.shown == "completed"]
+    assert filled.call("GET", f"{RUNS}?parent_id={run_id}&playbook_id=none").json["data"] == []
+
+
 def test_the_filter_that_fewest_rows_match_leads(filled: Door) -> None:
     """With several filters the index of the rarest is walked, whatever their order."""
     path = f"{ACTIONS}?status=completed&action_id=act-act-0&target=a-30"
@@ -127,10 +171,13 @@ def test_a_cursor_is_good_for_its_list_alone(door: Door) -> None:
         f"{ACTIONS}?cursor={changed}",
         f"{ACTIONS}?cursor=abc",
         f"{ACTIONS}?cursor=%C3%A9",
+        f"{ACTIONS}?cursor=",
+        f"{ACTIONS}?cursor={'A' * 5_000}",
         f"/api/actions?cursor={cursor}",
     ):
         problem = assert_problem(door.call("GET", path), 400)
         assert [each["pointer"] for each in problem["errors"]] == ["/query/cursor"], path
+        assert problem["code"] == "invalid_cursor", path
     other = door.key(workspace="other")
     assert_problem(door.call("GET", f"{ACTIONS}?cursor={cursor}", key=other), 400)
 

@@ -79,6 +79,7 @@ _VALUES = {
     "action_type": "act-act-1",
     "matched_rule": "block-spam",
     "caller_id": "key",
+    "event_id": "none",
 }
 _ACCEPTED = (200, 201, 202, 204, 400, 403, 404, 409, 422)
 
@@ -228,6 +229,7 @@ def _addresses(door: Door, path: str) -> Iterator[str]:
         "namespace": ["none"],
         "tenant": ["none"],
         "provider": ["none"],
+        "version": ["1.0.0"],
     }
     for name, where in (("execution_id", "actions"), ("run_id", "playbooks")):
         if f"{{{name}}}" in path:
@@ -346,7 +348,7 @@ def _move(door: Door) -> None:
     key = door.key(grants=[{"tenants": ["*"]}])
     for query in ("", "labels=cluster=c-1,team=soc", "labels=team=soc&status=firing&namespace=other", "status=firing"):
         assert door.call("GET", f"/v1/events?limit=3&{query}", key=key).status_code == 200
-    filters = {name: value for name, value in _VALUES.items() if name not in ("playbook_id", "action_id")}
+    filters = {name: value for name, value in _VALUES.items() if name not in ("playbook_id", "action_id", "event_id")}
     filters |= {"outcome": "failed", "verdict": "suppress", "chain_id": "none", "from": "2026-04-28T00:00:00Z"}
     for name, value in filters.items():  # records, oldest first
         for who in (key, None):

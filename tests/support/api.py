@@ -49,6 +49,9 @@ PROBLEM = {
 _MORE = {
     "in_use": {"used_by"},
     "already_running": {"running_execution_id"},
+    "already_created": {"created_id"},
+    "not_waiting": {"decided_by", "decided_by_actor", "decided_at"},
+    "already_ended": {"decided_by", "decided_by_actor", "decided_at"},
     "transition_not_allowed": {"state", "allowed"},
 }
 

@@ -18,6 +18,7 @@ from api.http.base_schema import Schema
 from api.http.blueprint import Blueprint, answer
 from api.http.current_request import present
 from api.http.documented import error_answers
+from api.http.idempotency_key import DISPATCH_KEY, dispatch_key
 from api.http.load import HERE, LISTS
 from api.http.schemas import wait
 from config import logs, spans
@@ -41,6 +42,8 @@ from tasks.intake.dispatches.rows import Asked
 
 blueprint = Blueprint("dispatch", __name__, tag="dispatch")
 
+#: characters of a place in a batch
+_PLACE = len(f"/{MAX_ITEMS}")
 #: bytes of a batch
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 
@@ -59,7 +62,7 @@ class WaitQuery(Schema):
     wait = wait("for the end; none where too many wait.")
 
 
-@blueprint.post("/dispatch", parameters=[shapes.PREFER, *shapes.TRACE])
+@blueprint.post("/dispatch", parameters=[shapes.PREFER, DISPATCH_KEY, *shapes.TRACE])
 @requires("dispatch")
 @blueprint.reads(shapes.Dispatch(), example=shapes.DISPATCH)
 @blueprint.arguments(DispatchQuery(), location="query")
@@ -88,13 +91,14 @@ def dispatch(query: dict[str, Any]) -> Response:
     """Dispatch something by a provider.
 
     The rules decide what becomes of it. The answer comes with the outcome; where that takes longer than the sender
-    waits, 202 and the address at which it can be asked for. Under the same id the same dispatch is made once.
+    waits, 202 and the address at which it can be asked for. Under the same id the same dispatch is made once; an
+    Idempotency-Key serves as the id of one that has none.
     """
     given = body.read(present())
     read, problems = requests.read({} if given is missing else given)
     if read is None:
         raise InvalidRequest("The dispatch has faults.", problems=problems)
-    asked = _asked(read)
+    asked = _asked(read, dispatch_key())
     if query["dry_run"]:
         return answer(_foretold(asked))
     return answered(asked)
@@ -106,7 +110,7 @@ def sent(read: requests.Dispatch) -> Response:
     Raises:
         CallerError: it is not accepted.
     """
-    return answered(_asked(read))
+    return answered(_asked(read, dispatch_key()))
 
 
 def answered(asked: Asked) -> Response:
@@ -117,7 +121,7 @@ def answered(asked: Asked) -> Response:
     return answers.single(result, outcome)
 
 
-@blueprint.post("/dispatch/batch", parameters=[shapes.PREFER, *shapes.TRACE])
+@blueprint.post("/dispatch/batch", parameters=[shapes.PREFER, DISPATCH_KEY, *shapes.TRACE])
 @requires("dispatch")
 @blueprint.reads(shapes.BATCH_BODY, example=shapes.BATCH)
 @blueprint.arguments(DispatchQuery(), location="query")
@@ -136,12 +140,13 @@ def dispatch_batch(query: dict[str, Any]) -> Response:
     """Dispatch many at once.
 
     All that is accepted is accepted in one transaction; a fault of one is its own. A list without the object around it
-    is answered with a list.
+    is answered with a list. Under an Idempotency-Key the id of a dispatch that has none is the key and its place.
     """
     given = body.read(present(), most=MAX_BATCH_BYTES)
     bare = isinstance(given, list)
     items = _items(given)
-    found: list[Any] = [_read_item(item) for item in items]
+    key = dispatch_key(room=_PLACE)
+    found: list[Any] = [_read_item(item, key and f"{key}/{place}") for place, item in enumerate(items)]
     places = [place for place, one in enumerate(found) if isinstance(one, Asked)]
     asked = [found[place] for place in places]
     accepted = False
@@ -219,7 +224,7 @@ def _instead(given: Mapping[str, Any], name: str) -> str:
     return "a batch has actions and nothing else"
 
 
-def _read_item(item: Any) -> Asked | CallerError:
+def _read_item(item: Any, key: str | None) -> Asked | CallerError:
     read, problems = requests.read(item)
     if read is None:
         return InvalidRequest("The dispatch has faults.", problems=problems)
@@ -227,22 +232,23 @@ def _read_item(item: Any) -> Asked | CallerError:
         detail = f"must have at most {requests.MAX_PAYLOAD_BYTES} bytes"
         return InvalidRequest("The dispatch has faults.", problems=[Problem("/payload", detail)])
     try:
-        return _asked(read)
+        return _asked(read, key)
     except Unavailable:
         raise
     except CallerError as refusal:
         return refusal
 
 
-def _asked(read: requests.Dispatch) -> Asked:
-    """The dispatch with its sender and its trace.
+def _asked(read: requests.Dispatch, key: str | None) -> Asked:
+    """The dispatch with its sender and its trace; ``key`` is its id if it has none.
 
     Raises:
         Forbidden: the caller's grants do not cover it.
     """
     tenants.require(caller(), read.tenant, read.namespace, read.provider, read.action_type)
     trace = traces.child(trace_of_request())
-    return Asked(caller=caller(), dispatch=read, trace=trace, request_id=g.request_id, unless_urgent=HERE.refuse)
+    named = read if key is None or read.id is not None else replace(read, id=key)
+    return Asked(caller=caller(), dispatch=named, trace=trace, request_id=g.request_id, unless_urgent=HERE.refuse)
 
 
 def trace_of_request() -> dict[str, str]:

@@ -16,11 +16,12 @@ _ALWAYS = (400, 401, 403, 429, 503)
 _WITH_BODY = (408, 413, 415)
 #: status → the codes that every operation with this status may answer
 _COMMON: dict[int, tuple[str, ...]] = {
-    400: ("invalid_request",),
+    400: ("invalid_request", "invalid_cursor"),
     401: ("unauthorized",),
     403: ("forbidden", "not_granted"),
     404: ("not_found",),
     408: ("request_timeout",),
+    412: ("changed",),
     413: ("too_large",),
     415: ("unsupported_media_type",),
     429: ("rate_limited",),
@@ -35,6 +36,7 @@ _WHEN = {
     408: ("The body does not arrive in time.", "The body did not arrive in time; send it without pauses."),
     409: ("The state of the thing does not allow it.", "The action 'act-block-ip' is disabled; enable it first."),
     410: ("It has expired or is decided.", "The link has expired."),
+    412: ("It is no longer as If-Match says, or there although If-None-Match says that it is not.", "Read it again."),
     413: ("The body is larger than 1 MiB.", "The body has 2,000,008 bytes; at most 1,048,576 are taken."),
     415: ("The body is not plain JSON.", "Send the body as JSON, with Content-Type: application/json."),
     422: ("Values do not fit the declared parameters.", "/parameters/ip_address: is required"),
@@ -57,6 +59,8 @@ OUTWARD = (
     "provider_not_found",
     "sealed",
 )
+#: what becomes of a second request under the same Idempotency-Key, where the first has created something
+CREATED = ("idempotency_key_reused", "already_created")
 #: what keeps a vote from counting, and what was approved from going on
 VOTED = (
     "not_an_approver",

@@ -52,6 +52,8 @@ _in_order("done_action", _DONE, executions.c.action_id)
 _in_order("done_failed", sa.text(f"({_DONE.text}) AND {_FAILED}"), executions.c.action_id, executions.c.status)
 _in_order("done_status", _DONE, executions.c.status)
 _in_order("done_target", sa.text(f"({_DONE.text}) AND target IS NOT NULL"), executions.c.target)
+_in_order("triggered", sa.text(f"kind = '{Kind.ACTION}'"), also=(executions.c.cause,))
+_in_order("triggered_cause", sa.text(f"kind = '{Kind.ACTION}' AND cause IS NOT NULL"), executions.c.cause)
 _in_order("runs", _RUN)
 _in_order("runs_playbook", _RUN, executions.c.action_id)
 _in_order(
@@ -60,3 +62,4 @@ _in_order(
 _in_order("runs_target", sa.text(f"{_RUN.text} AND target IS NOT NULL"), executions.c.target)
 _in_order("runs_cause", _RUN, executions.c.cause, also=(executions.c.mode, executions.c.action_id))
 _in_order("runs_mode", _RUN, executions.c.mode)
+_in_order("runs_event", sa.text(f"{_RUN.text} AND event_id IS NOT NULL"), executions.c.event_id)

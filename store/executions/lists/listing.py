@@ -18,6 +18,7 @@ from store.engine.db import Connection, Row
 from store.engine.prepared import quoted
 from store.executions.lists.indexes import FAILED, done_by_action, failed, of_runs, triggered
 from store.executions.lists.walks import Filter, Walk, created_between, is_one_of, key_of, unindexed
+from store.executions.rows import RECURRING, REPLAY
 from store.executions.transitions import executions
 from store.paging import Found, Part, cut
 
@@ -26,7 +27,13 @@ MOST_LISTED = 16 * 1024
 #: how many of the newest ended executions are counted by status
 MOST_COUNTED = 1_000
 
+#: what has an action carried out: a request for just that, a schedule, a replay of a record
+API = "api"
+TRIGGERS = (API, RECURRING, REPLAY)
+
 _PLAIN = (
+    executions.c.kind,
+    executions.c.cause,
     executions.c.id,
     executions.c.action_id,
     executions.c.revision_id,
@@ -55,13 +62,16 @@ def read(db: Connection, execution_id: str) -> Row | None:
 def search(db: Connection, workspace_id: str, *, filters: Mapping[str, Any], part: Part) -> Found:
     """A part of the workspace's executions, newest first.
 
-    ``filters``: ``action_id``, ``status`` (list), ``target``, ``since`` and ``until`` (milliseconds). An ``input`` or
-    ``output`` over ``MOST_LISTED`` is NULL; ``has_output`` says whether there is an output all the same.
+    ``filters``: ``action_id``, ``status`` (list), ``target``, ``run_id``, ``standalone`` (true), ``trigger``, ``since``
+    and ``until`` (milliseconds). An ``input`` or ``output`` over ``MOST_LISTED`` is NULL; ``has_output`` says whether
+    there is an output all the same.
     """
     table = executions.c
-    first = _matching(filters)
     mine = [table.workspace_id == workspace_id, done_by_action, *created_between(table.created_at, filters)]
-    ids, total = Walk(table=executions, mine=mine, first=first).part(db, key_of("done", workspace_id, filters), part)
+    walk = Walk(table=executions, mine=mine, first=_matching(filters))
+    if filters.get("run_id"):
+        walk = walk.among(table.run_id == filters["run_id"])
+    ids, total = walk.part(db, key_of("done", workspace_id, filters), part)
     columns = (
         *_PLAIN,
         small(db, table.input),
@@ -80,7 +90,21 @@ def _matching(filters: Mapping[str, Any]) -> list[Filter]:
         if found.keys() == {"action_id", "status"} or ("action_id" in found and set(statuses) <= set(FAILED)):
             found["status"] = _of_action_with_status(filters["action_id"], statuses)
             del found["action_id"]
+    if filters.get("trigger"):
+        found["trigger"] = _has_cause(filters["trigger"])
+    elif filters.get("standalone"):
+        found["standalone"] = Filter([triggered], unindexed(table.kind) == Kind.ACTION)
     return list(found.values())
+
+
+def _has_cause(trigger: str) -> Filter:
+    """The filter on what has an action carried out; requests, of which there are most, leave no word of it."""
+    table = executions.c
+    if trigger == API:
+        otherwise = sa.and_(unindexed(table.kind) == Kind.ACTION, table.cause.is_(None))
+        return Filter([sa.and_(triggered, table.cause.is_(None))], otherwise)
+    of_actions = sa.and_(triggered, table.cause == trigger)
+    return Filter([of_actions], sa.and_(unindexed(table.kind) == Kind.ACTION, unindexed(table.cause) == trigger))
 
 
 def _of_action_with_status(action_id: str, statuses: Iterable[str]) -> Filter:

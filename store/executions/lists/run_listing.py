@@ -30,6 +30,8 @@ TRIGGERS = ("api", "event", "schedule", "playbook", "retry", "dispatch", "chain"
 _table = rows.executions.c
 _step = rows.executions.alias("step")
 _run = rows.executions.alias("run")
+#: the step that has started a run
+_parent = rows.executions.alias("parent")
 _its = _step.c.run_id == _run.c.id
 _waits = sa.exists().where(
     _its,
@@ -57,8 +59,8 @@ _shown_of = Prepared(sa.select(_shown.label("shown")).where(_run.c.id == sa.bind
 def search(db: Connection, workspace_id: str, *, filters: Mapping[str, Any], part: Part) -> Found:
     """A part of the workspace's runs, newest first.
 
-    ``filters``: ``playbook_id``, ``status`` (list, as shown), ``target``, ``trigger``, ``dry_run``, ``since`` and
-    ``until`` (milliseconds).
+    ``filters``: ``playbook_id``, ``status`` (list, as shown), ``target``, ``trigger``, ``dry_run``, ``event_id``,
+    ``parent_id`` (the run that has started them), ``since`` and ``until`` (milliseconds).
     """
     mine = [
         _run.c.workspace_id == workspace_id,
@@ -66,6 +68,9 @@ def search(db: Connection, workspace_id: str, *, filters: Mapping[str, Any], par
         *created_between(_run.c.created_at, filters),
     ]
     walk = Walk(table=_run, mine=mine, first=_matching(filters))
+    if filters.get("parent_id"):
+        steps = sa.select(_parent.c.id).where(_parent.c.run_id == filters["parent_id"])
+        walk = walk.among(_run.c.parent_id.in_(steps), _run.c.parent_id.is_not(None))
     ids, total = walk.part(db, key_of("runs", workspace_id, filters), part)
     columns = (
         _run.c.id,
@@ -81,11 +86,15 @@ def search(db: Connection, workspace_id: str, *, filters: Mapping[str, Any], par
         _shown.label("status"),
         _run.c.cause.label("trigger"),
         _run.c.retry_of,
+        _run.c.parent_id,
+        _parent.c.run_id.label("parent_run_id"),
+        _parent.c.step_id.label("parent_step_id"),
         playbook_revisions.c.version,
         _member(db, playbook_revisions.c.definition, "name").label("name"),
         small(db, _run.c.input),
     )
     joined = sa.join(_run, playbook_revisions, _run.c.revision_id == playbook_revisions.c.id)
+    joined = joined.outerjoin(_parent, _parent.c.id == _run.c.parent_id)
     page = sa.select(*columns).select_from(joined).where(_run.c.id.in_(ids))
     rows = db.execute(page.order_by(_run.c.created_at.desc(), _run.c.id.desc())).all()
     return Found(*cut(rows, part, ("created_at", "id")), total)
@@ -93,7 +102,8 @@ def search(db: Connection, workspace_id: str, *, filters: Mapping[str, Any], par
 
 def _matching(filters: Mapping[str, Any]) -> list[Filter]:
     found = []
-    for name, column in (("target", _run.c.target), ("playbook_id", _run.c.action_id), ("trigger", _run.c.cause)):
+    columns = {"target": _run.c.target, "playbook_id": _run.c.action_id, "trigger": _run.c.cause}
+    for name, column in {**columns, "event_id": _run.c.event_id}.items():
         if filters.get(name):
             found.append(is_one_of(column, [filters[name]]))
     if filters.get("status"):
@@ -118,6 +128,18 @@ def _is_shown_as(statuses: Iterable[str]) -> Filter:
         walks[Status.RUNNING] = sa.and_(walks[Status.RUNNING], _only_waits if shows_paused else ~_only_waits)
         otherwise = sa.and_(otherwise, _shown.in_(wanted))
     return Filter(list(walks.values()), otherwise)
+
+
+def parent_of(db: Connection, run: Row) -> Row | None:
+    """The run and the step that have started a run, if a step has."""
+    return None if run.parent_id is None else _parent_of.first(db, {"id_": run.parent_id})
+
+
+_parent_of = Prepared(
+    sa.select(_parent.c.run_id.label("parent_run_id"), _parent.c.step_id.label("parent_step_id")).where(
+        _parent.c.id == sa.bindparam("id_", type_=sa.Text)
+    )
+)
 
 
 def given(db: Connection, run_ids: Collection[str]) -> list[Row]:
@@ -159,14 +181,14 @@ _of_run = Prepared(
 )
 
 
-def outcomes(db: Connection, step_row_ids: Sequence[str]) -> dict[str, Row]:
+def outcomes(db: Connection, step_row_ids: Sequence[str], *, outputs: bool = True) -> dict[str, Row]:
     """Row id → output and error of the step, as ``step_results`` has them."""
     places = min(_MOST_PLACES, 1 << max(0, len(step_row_ids) - 1).bit_length())
     found: dict[str, Row] = {}
     for start in range(0, len(step_row_ids), places):
         some = step_row_ids[start : start + places]
         wanted = [*some, *[some[-1]] * (places - len(some))]  # one statement for each power of two
-        rows, _ = _outcomes_of(db.dialect.name, places).run(
+        rows, _ = _outcomes_of(db.dialect.name, places, outputs).run(
             db, {f"id_{place}": name for place, name in enumerate(wanted)}
         )
         found.update({row.id: row for row in rows})
@@ -178,22 +200,24 @@ _MOST_PLACES = 256
 
 
 @functools.cache
-def _outcomes_of(dialect: str, places: int) -> Prepared:
+def _outcomes_of(dialect: str, places: int, outputs: bool) -> Prepared:
     ids = [sa.bindparam(f"id_{place}", type_=sa.Text) for place in range(places)]
     columns = (
         _table.id,
         _table.error,
-        small_in(dialect, _table.output),
+        small_in(dialect, _table.output) if outputs else sa.null().label("output"),
         _table.output.is_not(None).label("has_output"),
     )
     return Prepared(sa.select(*columns).where(_table.id.in_(ids)))
 
 
-def step_results(db: Connection, step_row_ids: Iterable[str]) -> dict[str, Row]:
+def step_results(db: Connection, step_row_ids: Iterable[str], *, outputs: bool = True) -> dict[str, Row]:
     """Row id → input and results of the step.
 
-    A value that is too large for a list is NULL; ``has_output`` says whether there is an output.
+    A value that is too large for a list is NULL, without ``outputs`` every one; ``has_output`` says whether there is
+    an output.
     """
+    large = (_table.vars, _table.input, _table.output, _table.report)
     columns = (
         _table.id,
         _table.action_id,
@@ -201,10 +225,7 @@ def step_results(db: Connection, step_row_ids: Iterable[str]) -> dict[str, Row]:
         _table.error,
         _table.due_at,
         _table.gate,
-        small(db, _table.vars),
-        small(db, _table.input),
-        small(db, _table.output),
-        small(db, _table.report),
+        *(small(db, each) if outputs else sa.null().label(each.name) for each in large),
         _table.output.is_not(None).label("has_output"),
     )
     found: dict[str, Row] = {}

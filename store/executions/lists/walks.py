@@ -9,7 +9,7 @@ read last, only those of the part.
 import heapq
 import operator
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -43,6 +43,13 @@ class Walk:
     mine: Sequence[Condition]
     first: Sequence[Filter]
     time: str = "created_at"
+
+    def among(self, *few: Condition) -> "Walk":
+        """The same list among a few rows, such as those of one run, which are read and sorted."""
+        of_table = self.table.c
+        where = [*self.mine, *few, *(each.otherwise for each in self.first)]
+        found = sa.select(of_table[self.time], of_table.id).where(*where).cte("few").prefix_with("MATERIALIZED")
+        return replace(self, table=found, mine=(), first=())
 
     def branches(self, db: Connection) -> list[sa.Select[Any]]:
         """One query for each walk: time and id of the rows that match, which share none."""
@@ -150,7 +157,18 @@ def created_between(column: sa.ColumnElement[int], filters: Mapping[str, Any]) -
 
 
 #: filters, and of those that are times how exactly they tell lists apart, ms
-_NAMES = ("action_id", "playbook_id", "target", "status", "trigger", "dry_run")
+_NAMES = (
+    "action_id",
+    "playbook_id",
+    "target",
+    "status",
+    "trigger",
+    "dry_run",
+    "run_id",
+    "standalone",
+    "event_id",
+    "parent_id",
+)
 _MINUTE = 60_000
 
 
