@@ -160,7 +160,7 @@ class Actor(Schema):
 
 
 def actor(text: str) -> fields.Nested:
-    """Somebody who has done something, or nobody yet."""
+    """The actor of a deed; null before the deed."""
     return fields.Nested(Actor, allow_none=True, metadata=described(text))
 
 
