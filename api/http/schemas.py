@@ -179,7 +179,7 @@ class Actor(Answer):
 
 
 def actor(text: str, **more: Any) -> fields.Nested:
-    """Somebody who has done something, or nobody yet."""
+    """The actor of a deed; null before the deed."""
     return fields.Nested(Actor, allow_none=True, metadata=described(text, **more))
 
 

@@ -10,7 +10,7 @@ from store.audit import SYSTEM
 from store.engine.db import Connection
 
 KEY, PERSON, LINK, OTHER = "key", "user", "link", "other"
-#: what an actor can be; other is somebody whom approvers name otherwise than by an id
+#: what an actor can be; other is a voter that an approval names otherwise than by an id
 KINDS = (KEY, PERSON, SYSTEM, LINK, OTHER)
 
 #: id, kind and name

@@ -9,7 +9,7 @@ from store.engine.db import Connection
 
 
 def locked(db: Connection, kind: DefinitionKind[Kept], workspace_id: str, definition_id: str) -> Kept:
-    """The definition of this id, which nobody else changes before this transaction ends.
+    """The definition of this id, which no other transaction changes before this one ends.
 
     Those who only hold it, because they name it, are not kept waiting. The look follows in a statement of its own: one
     that waits for the lock and joins the revision would not find that of the change it has waited for.

@@ -20,7 +20,7 @@ class TooLate(Conflict):
 
 
 def naming(refusal: Conflict, execution_id: str) -> Conflict:
-    """A refusal to decide about an execution, with who has decided about it if anybody has."""
+    """A refusal to decide about an execution, with its decider if there is one."""
     with db.read() as connection:
         asked = approvals.newest_of(connection, execution_id)
         if asked is None or asked.decided_by is None:

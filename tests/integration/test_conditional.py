@@ -286,6 +286,7 @@ def test_the_document_says_which_operations_are_conditional(everywhere: Door) ->
         f"{verb}{noun}"
         for noun in ("Action", "Playbook")
         for verb in ("replace", "change", "delete", "enable", "disable")
-    }
+    } | {"restoreActionVersion", "restorePlaybookVersion"}
     readers = {"getAction", "getPlaybook", "getExecution", "getRun", "replaceAction", "replacePlaybook"}
+    readers |= {"getActionVersion", "getPlaybookVersion"}
     assert found == {"If-None-Match": readers, "If-Match": of_definitions}

@@ -21,7 +21,7 @@ _LIST = re.compile(rf"[ \t,]*{_TAG}[ \t]*(?:,[ \t]*(?:{_TAG}[ \t]*)?)*")
 
 
 class Listed(NamedTuple):
-    """The tags of a header: those that differ byte by byte, and all; or ``*``, which is any."""
+    """The tags of a header: the strong ones, and the opaque part of all; or ``*``, which is any."""
 
     strong: frozenset[str] = frozenset()
     opaque: frozenset[str] = frozenset()
