@@ -28,8 +28,8 @@ _EVENT = shapes.Event()
 
 @blueprint.post("/events", parameters=[KEY_HEADER])
 @requires("execute:playbooks")
-@blueprint.arguments(_EVENT, example=shapes.EXAMPLE)
 @blueprint.arguments(shapes.EventQuery(), location="query")
+@blueprint.arguments(_EVENT, example=shapes.EXAMPLE)
 @blueprint.answers(
     200,
     http_schemas.enveloped(forecast.EventForecast),
@@ -44,7 +44,7 @@ _EVENT = shapes.Event()
     fails=(422, "idempotency_key_reused", "overloaded"),
     takes_body=True,
 )
-def send_event(given: dict[str, Any], query: dict[str, Any]) -> Response:
+def send_event(query: dict[str, Any], given: dict[str, Any]) -> Response:
     """Send an event.
 
     Each enabled playbook whose trigger names the event, or a wildcard above it, and whose conditions it meets is
