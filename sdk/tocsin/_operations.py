@@ -53,6 +53,7 @@ OPERATIONS: Dict[str, Operation] = {
     'cancelRun': Operation(
         method='POST',
         path='/api/playbooks/executions/{run_id}/cancel',
+        query=('envelope',),
         within='data',
         answer='Run',
     ),
@@ -60,6 +61,7 @@ OPERATIONS: Dict[str, Operation] = {
         method='PATCH',
         path='/api/actions/{action_id}',
         query=('force',),
+        headers=('If-Match',),
         body=('id', 'description', 'version', 'parameters', 'config', 'tags', 'timeout_seconds', 'retry', 'idempotent', 'enabled', 'conditions', 'input_mapping', 'output_mapping', 'name', 'type', 'executor'),
         within='data',
         answer='WrittenAction',
@@ -79,6 +81,7 @@ OPERATIONS: Dict[str, Operation] = {
     'changePlaybook': Operation(
         method='PATCH',
         path='/api/playbooks/{playbook_id}',
+        headers=('If-Match',),
         body=('id', 'version', 'description', 'trigger', 'parameters', 'variables', 'inputs', 'on_failure', 'max_retries', 'timeout_minutes', 'tags', 'enabled', 'target_required', 'exception_step', 'name', 'steps'),
         within='data',
         answer='Playbook',
@@ -103,6 +106,13 @@ OPERATIONS: Dict[str, Operation] = {
         within='data',
         answer='Account',
     ),
+    'compareActionVersions': Operation(
+        method='GET',
+        path='/api/actions/{action_id}/versions/diff',
+        query=('from', 'to'),
+        within='data',
+        answer='VersionDifference',
+    ),
     'comparePlaybookExecutions': Operation(
         method='GET',
         path='/api/playbooks/executions/{run_id}/diff',
@@ -126,6 +136,7 @@ OPERATIONS: Dict[str, Operation] = {
     'createAction': Operation(
         method='POST',
         path='/api/actions',
+        headers=('Idempotency-Key',),
         body=('id', 'description', 'version', 'parameters', 'config', 'tags', 'timeout_seconds', 'retry', 'idempotent', 'enabled', 'conditions', 'input_mapping', 'output_mapping', 'name', 'type', 'executor'),
         within='data',
         answer='WrittenAction',
@@ -134,6 +145,7 @@ OPERATIONS: Dict[str, Operation] = {
     'createCalendar': Operation(
         method='POST',
         path='/v1/time-intervals',
+        headers=('Idempotency-Key',),
         body=('name', 'description', 'time_intervals'),
         answer='Calendar',
         creates=True,
@@ -141,6 +153,7 @@ OPERATIONS: Dict[str, Operation] = {
     'createKey': Operation(
         method='POST',
         path='/api/keys',
+        headers=('Idempotency-Key',),
         body=('name', 'role', 'scopes', 'grants', 'expires_at'),
         within='data',
         answer='FreshKey',
@@ -149,6 +162,7 @@ OPERATIONS: Dict[str, Operation] = {
     'createPlaybook': Operation(
         method='POST',
         path='/api/playbooks',
+        headers=('Idempotency-Key',),
         body=('id', 'version', 'description', 'trigger', 'parameters', 'variables', 'inputs', 'on_failure', 'max_retries', 'timeout_minutes', 'tags', 'enabled', 'target_required', 'exception_step', 'name', 'steps'),
         within='data',
         answer='Playbook',
@@ -158,6 +172,7 @@ OPERATIONS: Dict[str, Operation] = {
         method='POST',
         path='/v1/recurring',
         query=('namespace', 'tenant'),
+        headers=('Idempotency-Key',),
         body=('namespace', 'tenant', 'cron_expr', 'cron_expression', 'timezone', 'provider', 'action_type', 'payload', 'target', 'metadata', 'labels', 'dedup_key', 'name', 'description', 'enabled', 'ends_at', 'end_date', 'max_executions', 'catch_up', 'overlap', 'jitter_seconds', 'skip_during'),
         answer='RecurringCreated',
         creates=True,
@@ -165,6 +180,7 @@ OPERATIONS: Dict[str, Operation] = {
     'createSilence': Operation(
         method='POST',
         path='/v1/silences',
+        headers=('Idempotency-Key',),
         body=('tenant', 'matchers', 'cron', 'timezone', 'duration_minutes', 'comment', 'starts_at', 'ends_at', 'duration_seconds', 'after', 'notify', 'remind_before_minutes'),
         answer='Silence',
         creates=True,
@@ -172,6 +188,7 @@ OPERATIONS: Dict[str, Operation] = {
     'createUser': Operation(
         method='POST',
         path='/api/users',
+        headers=('Idempotency-Key',),
         body=('username', 'password', 'role', 'grants'),
         within='data',
         answer='Account',
@@ -181,6 +198,7 @@ OPERATIONS: Dict[str, Operation] = {
         method='DELETE',
         path='/api/actions/{action_id}',
         query=('force',),
+        headers=('If-Match',),
     ),
     'deleteCalendar': Operation(
         method='DELETE',
@@ -190,6 +208,7 @@ OPERATIONS: Dict[str, Operation] = {
         method='DELETE',
         path='/api/playbooks/{playbook_id}',
         query=('force',),
+        headers=('If-Match',),
     ),
     'deleteRecurring': Operation(
         method='DELETE',
@@ -200,12 +219,14 @@ OPERATIONS: Dict[str, Operation] = {
         method='POST',
         path='/api/actions/{action_id}/disable',
         query=('force',),
+        headers=('If-Match',),
         within='data',
         answer='Action',
     ),
     'disablePlaybook': Operation(
         method='POST',
         path='/api/playbooks/{playbook_id}/disable',
+        headers=('If-Match',),
         within='data',
         answer='Playbook',
     ),
@@ -219,7 +240,7 @@ OPERATIONS: Dict[str, Operation] = {
         method='POST',
         path='/v1/dispatch',
         query=('dry_run',),
-        headers=('Prefer', 'traceparent', 'tracestate'),
+        headers=('Prefer', 'Idempotency-Key', 'traceparent', 'tracestate'),
         body=('namespace', 'tenant', 'provider', 'action_type', 'payload', 'metadata', 'dedup_key', 'fingerprint', 'status', 'id', 'starts_at', 'ends_at', 'created_at'),
         answer='Outcome',
         creates=True,
@@ -228,19 +249,21 @@ OPERATIONS: Dict[str, Operation] = {
         method='POST',
         path='/v1/dispatch/batch',
         query=('dry_run',),
-        headers=('Prefer', 'traceparent', 'tracestate'),
+        headers=('Prefer', 'Idempotency-Key', 'traceparent', 'tracestate'),
         answer='BatchResults',
         creates=True,
     ),
     'enableAction': Operation(
         method='POST',
         path='/api/actions/{action_id}/enable',
+        headers=('If-Match',),
         within='data',
         answer='Action',
     ),
     'enablePlaybook': Operation(
         method='POST',
         path='/api/playbooks/{playbook_id}/enable',
+        headers=('If-Match',),
         within='data',
         answer='Playbook',
     ),
@@ -275,7 +298,7 @@ OPERATIONS: Dict[str, Operation] = {
     'exportPlaybook': Operation(
         method='GET',
         path='/api/playbooks/{playbook_id}/export',
-        query=('format', 'include_secrets', 'sign'),
+        query=('format', 'include_secrets', 'sign', 'envelope'),
     ),
     'exportRecords': Operation(
         method='GET',
@@ -301,12 +324,20 @@ OPERATIONS: Dict[str, Operation] = {
     'getAction': Operation(
         method='GET',
         path='/api/actions/{action_id}',
+        headers=('If-None-Match',),
         within='data',
         answer='Action',
     ),
     'getActionSchema': Operation(
         method='GET',
         path='/api/actions/schema',
+    ),
+    'getActionVersion': Operation(
+        method='GET',
+        path='/api/actions/{action_id}/versions/{version}',
+        headers=('If-None-Match',),
+        within='data',
+        answer='Version',
     ),
     'getApproval': Operation(
         method='GET',
@@ -345,6 +376,7 @@ OPERATIONS: Dict[str, Operation] = {
         method='GET',
         path='/api/actions/executions/{execution_id}',
         query=('wait',),
+        headers=('If-None-Match',),
         within='data',
         answer='Execution',
     ),
@@ -379,12 +411,20 @@ OPERATIONS: Dict[str, Operation] = {
     'getPlaybook': Operation(
         method='GET',
         path='/api/playbooks/{playbook_id}',
+        headers=('If-None-Match',),
         within='data',
         answer='Playbook',
     ),
     'getPlaybookSchema': Operation(
         method='GET',
         path='/api/playbooks/schema',
+    ),
+    'getPlaybookVersion': Operation(
+        method='GET',
+        path='/api/playbooks/{playbook_id}/versions/{version}',
+        headers=('If-None-Match',),
+        within='data',
+        answer='PlaybookVersion',
     ),
     'getPrometheusMetrics': Operation(
         method='GET',
@@ -420,14 +460,15 @@ OPERATIONS: Dict[str, Operation] = {
     'getRun': Operation(
         method='GET',
         path='/api/playbooks/executions/{run_id}',
-        query=('wait',),
+        query=('outputs', 'envelope', 'wait'),
+        headers=('If-None-Match',),
         within='data',
         answer='Run',
     ),
     'getRunTimeline': Operation(
         method='GET',
         path='/api/playbooks/executions/{run_id}/timeline',
-        query=('cursor', 'limit'),
+        query=('cursor', 'limit', 'since'),
         within='data',
         answer='Timeline',
     ),
@@ -452,6 +493,7 @@ OPERATIONS: Dict[str, Operation] = {
         method='POST',
         path='/api/playbooks/import',
         query=('dry_run', 'lenient', 'on_conflict'),
+        headers=('Idempotency-Key',),
         within='data',
         answer='Imported',
         creates=True,
@@ -465,15 +507,15 @@ OPERATIONS: Dict[str, Operation] = {
     'listActionExecutions': Operation(
         method='GET',
         path='/api/actions/{action_id}/executions',
-        query=('cursor', 'limit', 'page', 'per_page', 'from', 'to', 'status', 'target'),
+        query=('cursor', 'limit', 'page', 'per_page', 'from', 'to', 'status', 'target', 'standalone', 'trigger'),
         answer='ExecutionItem',
         items='data',
     ),
     'listActionVersions': Operation(
         method='GET',
         path='/api/actions/{action_id}/versions',
-        query=('cursor', 'limit', 'page', 'per_page'),
-        answer='Version',
+        query=('cursor', 'limit', 'page', 'per_page', 'definitions'),
+        answer='VersionItem',
         items='data',
     ),
     'listActions': Operation(
@@ -509,10 +551,17 @@ OPERATIONS: Dict[str, Operation] = {
         answer='EventState',
         items='events',
     ),
+    'listExecutionLogs': Operation(
+        method='GET',
+        path='/api/actions/executions/{execution_id}/logs',
+        query=('cursor', 'limit', 'since'),
+        answer='LogLine',
+        items='data',
+    ),
     'listExecutions': Operation(
         method='GET',
         path='/api/actions/executions',
-        query=('cursor', 'limit', 'page', 'per_page', 'from', 'to', 'status', 'target', 'action_id'),
+        query=('cursor', 'limit', 'page', 'per_page', 'from', 'to', 'status', 'target', 'standalone', 'trigger', 'run_id', 'action_id'),
         answer='ExecutionItem',
         items='data',
     ),
@@ -554,15 +603,15 @@ OPERATIONS: Dict[str, Operation] = {
     'listPlaybookRuns': Operation(
         method='GET',
         path='/api/playbooks/{playbook_id}/executions',
-        query=('cursor', 'limit', 'page', 'per_page', 'from', 'to', 'status', 'target_asset_id', 'trigger', 'dry_run'),
+        query=('cursor', 'limit', 'page', 'per_page', 'from', 'to', 'status', 'target_asset_id', 'trigger', 'dry_run', 'event_id', 'parent_id'),
         answer='RunItem',
         items='data',
     ),
     'listPlaybookVersions': Operation(
         method='GET',
         path='/api/playbooks/{playbook_id}/versions',
-        query=('cursor', 'limit', 'page', 'per_page'),
-        answer='PlaybookVersion',
+        query=('cursor', 'limit', 'page', 'per_page', 'definitions'),
+        answer='PlaybookVersionItem',
         items='data',
     ),
     'listPlaybooks': Operation(
@@ -601,21 +650,21 @@ OPERATIONS: Dict[str, Operation] = {
     'listRunLogs': Operation(
         method='GET',
         path='/api/playbooks/executions/{run_id}/logs',
-        query=('cursor', 'limit'),
+        query=('cursor', 'limit', 'since'),
         answer='RunLogLine',
         items='data',
     ),
     'listRunSteps': Operation(
         method='GET',
         path='/api/playbooks/executions/{run_id}/steps',
-        query=('cursor', 'limit'),
+        query=('outputs', 'cursor', 'limit', 'since'),
         answer='StepDoing',
         items='data',
     ),
     'listRuns': Operation(
         method='GET',
         path='/api/playbooks/executions',
-        query=('cursor', 'limit', 'page', 'per_page', 'from', 'to', 'status', 'target_asset_id', 'trigger', 'dry_run', 'playbook_id'),
+        query=('cursor', 'limit', 'page', 'per_page', 'from', 'to', 'status', 'target_asset_id', 'trigger', 'dry_run', 'event_id', 'parent_id', 'playbook_id'),
         answer='RunItem',
         items='data',
     ),
@@ -660,6 +709,7 @@ OPERATIONS: Dict[str, Operation] = {
     'pauseRun': Operation(
         method='POST',
         path='/api/playbooks/executions/{run_id}/pause',
+        query=('envelope',),
         within='data',
         answer='Run',
     ),
@@ -712,6 +762,7 @@ OPERATIONS: Dict[str, Operation] = {
         method='PUT',
         path='/api/actions/{action_id}',
         query=('force',),
+        headers=('If-Match', 'If-None-Match'),
         body=('id', 'description', 'version', 'parameters', 'config', 'tags', 'timeout_seconds', 'retry', 'idempotent', 'enabled', 'conditions', 'input_mapping', 'output_mapping', 'name', 'type', 'executor'),
         within='data',
         answer='WrittenAction',
@@ -719,6 +770,7 @@ OPERATIONS: Dict[str, Operation] = {
     'replacePlaybook': Operation(
         method='PUT',
         path='/api/playbooks/{playbook_id}',
+        headers=('If-Match', 'If-None-Match'),
         body=('id', 'version', 'description', 'trigger', 'parameters', 'variables', 'inputs', 'on_failure', 'max_retries', 'timeout_minutes', 'tags', 'enabled', 'target_required', 'exception_step', 'name', 'steps'),
         within='data',
         answer='Playbook',
@@ -741,6 +793,20 @@ OPERATIONS: Dict[str, Operation] = {
         path='/admin/circuit-breakers/{provider}/reset',
         answer='Turned',
     ),
+    'restoreActionVersion': Operation(
+        method='POST',
+        path='/api/actions/{action_id}/versions/{version}/restore',
+        headers=('If-Match',),
+        within='data',
+        answer='WrittenAction',
+    ),
+    'restorePlaybookVersion': Operation(
+        method='POST',
+        path='/api/playbooks/{playbook_id}/versions/{version}/restore',
+        headers=('If-Match',),
+        within='data',
+        answer='Playbook',
+    ),
     'resumeRecurring': Operation(
         method='POST',
         path='/v1/recurring/{recurring_id}/resume',
@@ -751,12 +817,14 @@ OPERATIONS: Dict[str, Operation] = {
     'resumeRun': Operation(
         method='POST',
         path='/api/playbooks/executions/{run_id}/resume',
+        query=('envelope',),
         within='data',
         answer='Run',
     ),
     'retryRun': Operation(
         method='POST',
         path='/api/playbooks/executions/{run_id}/retry',
+        query=('envelope',),
         headers=('Idempotency-Key',),
         body=('from', 'revisions', 'parameters'),
         within='data',
@@ -784,6 +852,7 @@ OPERATIONS: Dict[str, Operation] = {
     'runPlaybook': Operation(
         method='POST',
         path='/api/playbooks/{playbook_id}/run',
+        query=('envelope',),
         headers=('Idempotency-Key',),
         body=('target_asset_id', 'parameters', 'dry_run'),
         within='data',
@@ -822,7 +891,7 @@ OPERATIONS: Dict[str, Operation] = {
     'testProvider': Operation(
         method='POST',
         path='/v1/providers/{provider}/test',
-        headers=('Prefer', 'traceparent', 'tracestate'),
+        headers=('Prefer', 'Idempotency-Key', 'traceparent', 'tracestate'),
         body=('tenant', 'action_type', 'payload'),
         answer='Outcome',
         creates=True,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Dict, Type
 
 from tocsin._errors import *  # noqa: F403 - all of it
-from tocsin._errors import ApiError, BadRequest, Conflict, Forbidden, Gone, InvalidValues, NotFound, RequestTimeout, ServerError, ServiceUnavailable, TooLarge, TooManyRequests, Unauthorized, UnsupportedMediaType
+from tocsin._errors import ApiError, BadRequest, Conflict, Forbidden, Gone, InvalidValues, NotFound, PreconditionFailed, RequestTimeout, ServerError, ServiceUnavailable, TooLarge, TooManyRequests, Unauthorized, UnsupportedMediaType
 
 
 
@@ -18,6 +18,10 @@ class ActionDisabled(Conflict):
 
 class ActionMissing(Conflict):
     """The code ``action_missing``."""
+
+
+class AlreadyCreated(Conflict):
+    """The code ``already_created``."""
 
 
 class AlreadyEnded(Conflict):
@@ -68,7 +72,7 @@ class ChainNotFound(NotFound, Conflict):
     """The code ``chain_not_found``."""
 
 
-class Changed(Conflict):
+class Changed(Conflict, PreconditionFailed):
     """The code ``changed``."""
 
 
@@ -106,6 +110,10 @@ class InvalidAction(BadRequest):
 
 class InvalidCacao(InvalidValues):
     """The code ``invalid_cacao``."""
+
+
+class InvalidCursor(BadRequest):
+    """The code ``invalid_cursor``."""
 
 
 class InvalidParameters(InvalidValues):
@@ -320,6 +328,7 @@ class WrongPassword(Forbidden):
 BY_CODE: Dict[str, Type[ApiError]] = {
     'action_disabled': ActionDisabled,
     'action_missing': ActionMissing,
+    'already_created': AlreadyCreated,
     'already_ended': AlreadyEnded,
     'already_exists': AlreadyExists,
     'already_paused': AlreadyPaused,
@@ -344,6 +353,7 @@ BY_CODE: Dict[str, Type[ApiError]] = {
     'in_use': InUse,
     'invalid_action': InvalidAction,
     'invalid_cacao': InvalidCacao,
+    'invalid_cursor': InvalidCursor,
     'invalid_parameters': InvalidParameters,
     'invalid_playbook': InvalidPlaybook,
     'invalid_request': InvalidRequest,

@@ -22,6 +22,7 @@ ActionType = Literal[
     'script',
     'webhook',
 ]
+ActorKind = Literal['key', 'link', 'other', 'system', 'user']
 ApprovalOrigin = Literal['action', 'rule', 'step']
 ApprovalStatus = Literal['approved', 'cancelled', 'expired', 'pending', 'rejected']
 ApprovalStepType = Literal['approval']
@@ -36,6 +37,7 @@ CoveredCombinationCovered = Literal['all', 'none', 'partly']
 DelayStepType = Literal['delay']
 EventMoveCause = Literal['dispatch', 'timeout', 'transition']
 EventMoveEvent = Literal['event.moved', 'event.opened', 'event.timeout']
+ExecutionTrigger = Literal['api', 'dispatch', 'playbook', 'recurring', 'replay']
 FaultOfTrailKind = Literal[
     'anchor_differs',
     'chain_broken',
@@ -157,10 +159,12 @@ AcceptedRunStatus = RunStatus
 AcceptedVerdict = RunVerdict
 DecidedApprovalStatus = ApprovalStatus
 ExecutionItemStatus = BarStatus
+ExecutionItemTrigger = ExecutionTrigger
 ExecutionItemVerdict = RunVerdict
 ExecutionStatus = BarStatus
 ExecutionVerdict = RunVerdict
 KeptParameterType = ParameterType
+PlaybookVersionItemOnFailure = PlaybookOnFailure
 PlaybookVersionOnFailure = PlaybookOnFailure
 RecordVerdict = RunVerdict
 RecurringCreatedStatus = RecurringStatus
@@ -176,6 +180,8 @@ StepDoingType = BarType
 StepDoingVerdict = RunVerdict
 StoredPlaybookOnFailure = PlaybookOnFailure
 VersionExecutor = ActionExecutor
+VersionItemExecutor = ActionExecutor
+VersionItemType = ActionType
 VersionType = ActionType
 
 
@@ -298,6 +304,8 @@ class Execution(Model):
     """Rules whose condition could not be decided."""
     execution_id: str
     """Its id."""
+    id: str
+    """The same as execution_id."""
     action_id: str
     """The action."""
     version: str
@@ -324,6 +332,10 @@ class Execution(Model):
     """When it ended."""
     duration_seconds: Optional[float]
     """From start to end."""
+    duration_ms: Optional[int]
+    """The same in milliseconds."""
+    trigger: ExecutionTrigger
+    """What has it carried out: a request (api), a recurring action, the replay of a record, or a playbook."""
     sandbox: bool
     """Whether outside calls were recorded instead of made."""
     dry_run: bool
@@ -387,12 +399,14 @@ class StepDoing(Model):
     """What it does."""
     execution_id: Optional[str]
     """The execution of the step; an action's is also found at /api/actions/executions."""
+    id: Optional[str]
+    """The same as execution_id."""
     status: BarStatus
     """Its status."""
     output: Any
     """Its output; null if over 16 KiB."""
     output_omitted: Optional[bool]
-    """true: the output is too large to be shown among others."""
+    """true: the output is too large to be shown among others, or outputs=false leaves it out."""
     error: Optional[Failure]
     """Why it failed; null unless it did."""
     started_at: Optional[datetime]
@@ -418,7 +432,7 @@ class StepDoing(Model):
     input: Optional[Dict[str, Any]]
     """What it was given; secrets masked; null if over 16 KiB."""
     input_omitted: Optional[bool]
-    """true: what it was given is too large to be shown among others."""
+    """true: what it was given is too large to be shown among others, or outputs=false."""
     vars: Optional[Dict[str, Any]]
     """The variables that it set."""
     report: Optional[Dict[str, Any]]
@@ -455,6 +469,26 @@ class RecurringBackfilled(Model):
     """What to send as start for the times that follow; null: these are all."""
 
 
+class Actor(Model):
+    """As the server answers it."""
+
+    id: str
+    """The id, as other members have it."""
+    kind: ActorKind
+    """A key, a user, the holder of a link, the system itself."""
+    name: str
+    """What people call it."""
+
+
+class ParentStep(Model):
+    """As the server answers it."""
+
+    execution_id: str
+    """The run that the step is of."""
+    step_id: str
+    """The step's id in the playbook of that run."""
+
+
 class RunStep(Model):
     """As the server answers it."""
 
@@ -472,12 +506,14 @@ class RunStep(Model):
     """What it does."""
     execution_id: Optional[str]
     """The execution of the step; an action's is also found at /api/actions/executions."""
+    id: Optional[str]
+    """The same as execution_id."""
     status: BarStatus
     """Its status."""
     output: Any
     """Its output; null if over 16 KiB."""
     output_omitted: Optional[bool]
-    """true: the output is too large to be shown among others."""
+    """true: the output is too large to be shown among others, or outputs=false leaves it out."""
     error: Optional[Failure]
     """Why it failed; null unless it did."""
     started_at: Optional[datetime]
@@ -517,6 +553,8 @@ class Run(Model):
     """Rules whose condition could not be decided."""
     execution_id: str
     """Its id."""
+    id: str
+    """The same as execution_id."""
     playbook_id: str
     """The playbook."""
     playbook_name: str
@@ -545,8 +583,12 @@ class Run(Model):
     """What started it."""
     started_by: str
     """The id of the key that asked for it, or system."""
+    started_by_actor: Optional[Actor]
+    """Who that is."""
     retry_of: Optional[str]
     """The run that it tries again."""
+    parent: Optional[ParentStep]
+    """What has started it, if that is a step of another run."""
     error: Optional[Failure]
     """Why it failed; null unless it did."""
     completed_at: Optional[datetime]
@@ -555,6 +597,8 @@ class Run(Model):
     """When it fails unless it has ended; null: it was never to begin."""
     duration_seconds: Optional[float]
     """From start to end; null until it has ended."""
+    duration_ms: Optional[int]
+    """The same in milliseconds."""
     waiting_for: Optional[RunPausedBy]
     """The same as paused_by."""
     current_step: Optional[str]
@@ -1264,6 +1308,30 @@ class Account(Model):
     """ISO 8601, UTC; null: they may sign in."""
 
 
+class Change(Model):
+    """As the server answers it."""
+
+    pointer: str
+    """Where, as a JSON pointer into the newer one; the older one if removed."""
+    op: ChangeOp
+    """What happened to it."""
+    from_: Any
+    """What stood there; null if nothing."""
+    to: Any
+    """What stands there; null if nothing."""
+
+
+class VersionDifference(Model):
+    """As the server answers it."""
+
+    from_: str
+    """The version that is compared."""
+    to: str
+    """The version that it is compared with."""
+    changes: List[Change]
+    """Every difference, up to 1000."""
+
+
 class ComparedRun(Model):
     """As the server answers it."""
 
@@ -1316,30 +1384,6 @@ class Comparison(Model):
     """The run that is compared with it."""
     steps: List[ComparedStep]
     """Every step of either run, in document order."""
-
-
-class Change(Model):
-    """As the server answers it."""
-
-    pointer: str
-    """Where, as a JSON pointer into the newer one; the older one if removed."""
-    op: ChangeOp
-    """What happened to it."""
-    from_: Any
-    """What stood there; null if nothing."""
-    to: Any
-    """What stands there; null if nothing."""
-
-
-class VersionDifference(Model):
-    """As the server answers it."""
-
-    from_: str
-    """The version that is compared."""
-    to: str
-    """The version that it is compared with."""
-    changes: List[Change]
-    """Every difference, up to 1000."""
 
 
 class Similarity(Model):
@@ -1630,11 +1674,56 @@ class Flushed(Model):
     """The last summary: a dispatch, or the record of one that a rule has stopped."""
 
 
+class Version(Model):
+    """As the server answers it."""
+
+    id: Optional[str]
+    """Given by the author, else made from the name; it never changes."""
+    description: Optional[str]
+    """What it is for, up to 1024 characters."""
+    version: Optional[str]
+    """MAJOR.MINOR.PATCH; goes up by itself when not given."""
+    parameters: List[KeptParameter]
+    """The parameters a trigger may give."""
+    config: Optional[Dict[str, Any]]
+    """What the executor needs; secrets in it are stored encrypted."""
+    tags: Optional[List[str]]
+    """Words to search for."""
+    timeout_seconds: Optional[int]
+    """How long one attempt may take, 1 to 86400; default 300."""
+    retry: KeptRetry
+    """What happens after a temporary failure."""
+    idempotent: Optional[bool]
+    """Whether repeating it in doubt does no harm; default true."""
+    enabled: Optional[bool]
+    """Whether it may be triggered; default true."""
+    conditions: Any
+    """Stored and returned; has no effect."""
+    input_mapping: Any
+    """Stored and returned; has no effect."""
+    output_mapping: Any
+    """Stored and returned; has no effect."""
+    created_at: datetime
+    """ISO 8601, UTC; ignored in requests."""
+    name: str
+    """1 to 128 printable characters."""
+    type: ActionType
+    """What kind of action it is."""
+    executor: ActionExecutor
+    """Who carries it out."""
+    created_by: str
+    """The id of the key that made it."""
+    created_by_actor: Optional[Actor]
+    """Who that is."""
+
+
 class Vote(Model):
     """As the server answers it."""
 
     voter: str
     """Whose vote it is: a key, a user, an approver by name, the recipient of a link."""
+    voter_actor: Optional[Actor]
+    """Who that is."""
     decision: VoteDecision
     """What it says."""
     note: str
@@ -1672,6 +1761,8 @@ class Approval(Model):
     """The execution that waits."""
     requested_by: str
     """The key or user that has asked for it."""
+    requested_by_actor: Optional[Actor]
+    """Who that is."""
     approvers: List[str]
     """The only ones who may decide, if there are any."""
     quorum: int
@@ -1688,6 +1779,8 @@ class Approval(Model):
     """When it was decided."""
     decided_by: Optional[str]
     """The voter whose vote decided it."""
+    decided_by_actor: Optional[Actor]
+    """Who that is."""
     note: Optional[str]
     """Why."""
     notify: Optional[str]
@@ -2143,6 +2236,49 @@ class Metrics(Model):
     """ok, or degraded: something needs attention."""
 
 
+class PlaybookVersion(Model):
+    """As the server answers it."""
+
+    id: Optional[str]
+    """Given by the author, else made from the name; it never changes."""
+    version: Optional[str]
+    """MAJOR.MINOR.PATCH; goes up by itself when not given."""
+    description: Optional[str]
+    """Its purpose, up to 1024 characters."""
+    trigger: KeptTrigger
+    """What starts it."""
+    parameters: List[KeptParameter]
+    """The parameters a run may be given."""
+    variables: Optional[List[Parameter]]
+    """Another name of parameters."""
+    inputs: Optional[List[Parameter]]
+    """Another name of parameters."""
+    on_failure: Optional[PlaybookOnFailure]
+    """What a step's failure means for the run; abort."""
+    max_retries: Optional[int]
+    """With on_failure retry: how many failed steps are tried again in one run."""
+    timeout_minutes: Optional[int]
+    """How long a run may take; default 10080, which is 7 days."""
+    tags: Optional[List[str]]
+    """Words to search for."""
+    enabled: Optional[bool]
+    """Whether it may be started; default true."""
+    target_required: Optional[bool]
+    """Whether a run needs a target; default false."""
+    exception_step: Optional[str]
+    """The step of the top level that is entered when a run would fail."""
+    created_at: datetime
+    """ISO 8601, UTC; ignored in requests."""
+    name: str
+    """1 to 128 printable characters."""
+    steps: List[Step]
+    """Its steps, in order."""
+    created_by: str
+    """The id of the key that made it."""
+    created_by_actor: Optional[Actor]
+    """Who that is."""
+
+
 class Sibling(Model):
     """As the server answers it."""
 
@@ -2262,6 +2398,12 @@ class AllRecords(Model):
 class Bar(Model):
     """As the server answers it."""
 
+    id: str
+    """The id of the execution of the step."""
+    execution_id: str
+    """The same as id."""
+    duration_ms: Optional[int]
+    """From start to end; null until it has ended."""
     step_id: str
     """Its id in the playbook."""
     name: str
@@ -2476,6 +2618,8 @@ class ExecutionItem(Model):
     """Rules whose condition could not be decided."""
     execution_id: str
     """Its id."""
+    id: str
+    """The same as execution_id."""
     action_id: str
     """The action."""
     version: str
@@ -2502,6 +2646,10 @@ class ExecutionItem(Model):
     """When it ended."""
     duration_seconds: Optional[float]
     """From start to end."""
+    duration_ms: Optional[int]
+    """The same in milliseconds."""
+    trigger: ExecutionTrigger
+    """What has it carried out: a request (api), a recurring action, the replay of a record, or a playbook."""
     sandbox: bool
     """Whether outside calls were recorded instead of made."""
     dry_run: bool
@@ -2512,7 +2660,7 @@ class ExecutionItem(Model):
     """Which step of the playbook it is."""
 
 
-class Version(Model):
+class VersionItem(Model):
     """As the server answers it."""
 
     id: Optional[str]
@@ -2521,7 +2669,7 @@ class Version(Model):
     """What it is for, up to 1024 characters."""
     version: Optional[str]
     """MAJOR.MINOR.PATCH; goes up by itself when not given."""
-    parameters: List[KeptParameter]
+    parameters: Optional[List[KeptParameter]]
     """The parameters a trigger may give."""
     config: Optional[Dict[str, Any]]
     """What the executor needs; secrets in it are stored encrypted."""
@@ -2529,7 +2677,7 @@ class Version(Model):
     """Words to search for."""
     timeout_seconds: Optional[int]
     """How long one attempt may take, 1 to 86400; default 300."""
-    retry: KeptRetry
+    retry: Optional[KeptRetry]
     """What happens after a temporary failure."""
     idempotent: Optional[bool]
     """Whether repeating it in doubt does no harm; default true."""
@@ -2543,14 +2691,16 @@ class Version(Model):
     """Stored and returned; has no effect."""
     created_at: datetime
     """ISO 8601, UTC; ignored in requests."""
-    name: str
+    name: Optional[str]
     """1 to 128 printable characters."""
-    type: ActionType
+    type: Optional[ActionType]
     """What kind of action it is."""
-    executor: ActionExecutor
+    executor: Optional[ActionExecutor]
     """Who carries it out."""
     created_by: str
     """The id of the key that made it."""
+    created_by_actor: Optional[Actor]
+    """Who that is."""
 
 
 class Breaker(Model):
@@ -2654,6 +2804,8 @@ class RunItem(Model):
 
     execution_id: str
     """Its id."""
+    id: str
+    """The same as execution_id."""
     playbook_id: str
     """The playbook."""
     playbook_name: str
@@ -2682,8 +2834,12 @@ class RunItem(Model):
     """What started it."""
     started_by: str
     """The id of the key that asked for it, or system."""
+    started_by_actor: Optional[Actor]
+    """Who that is."""
     retry_of: Optional[str]
     """The run that it tries again."""
+    parent: Optional[ParentStep]
+    """What has started it, if that is a step of another run."""
     error: Optional[Failure]
     """Why it failed; null unless it did."""
     completed_at: Optional[datetime]
@@ -2692,9 +2848,11 @@ class RunItem(Model):
     """When it fails unless it has ended; null: it was never to begin."""
     duration_seconds: Optional[float]
     """From start to end; null until it has ended."""
+    duration_ms: Optional[int]
+    """The same in milliseconds."""
 
 
-class PlaybookVersion(Model):
+class PlaybookVersionItem(Model):
     """As the server answers it."""
 
     id: Optional[str]
@@ -2703,9 +2861,9 @@ class PlaybookVersion(Model):
     """MAJOR.MINOR.PATCH; goes up by itself when not given."""
     description: Optional[str]
     """Its purpose, up to 1024 characters."""
-    trigger: KeptTrigger
+    trigger: Optional[KeptTrigger]
     """What starts it."""
-    parameters: List[KeptParameter]
+    parameters: Optional[List[KeptParameter]]
     """The parameters a run may be given."""
     variables: Optional[List[Parameter]]
     """Another name of parameters."""
@@ -2727,12 +2885,14 @@ class PlaybookVersion(Model):
     """The step of the top level that is entered when a run would fail."""
     created_at: datetime
     """ISO 8601, UTC; ignored in requests."""
-    name: str
+    name: Optional[str]
     """1 to 128 printable characters."""
-    steps: List[Step]
+    steps: Optional[List[Step]]
     """Its steps, in order."""
     created_by: str
     """The id of the key that made it."""
+    created_by_actor: Optional[Actor]
+    """Who that is."""
 
 
 class PlaybookItem(Model):
@@ -3005,6 +3165,8 @@ class AcceptedRun(Model):
 
     execution_id: str
     """Its id."""
+    id: str
+    """The same as execution_id."""
     playbook_id: str
     """The playbook."""
     playbook_name: str
@@ -3313,6 +3475,8 @@ class Accepted(Model):
     """Rules whose condition could not be decided."""
     execution_id: str
     """Its id."""
+    id: str
+    """The same as execution_id."""
     action_id: str
     """The action."""
     status: str
