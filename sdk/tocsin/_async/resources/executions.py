@@ -21,7 +21,10 @@ class AsyncExecutions(AsyncResource):
         *,
         status: Optional[Many[models.ExecutionStatus]] = None,
         action_id: Optional[str] = None,
+        run_id: Optional[str] = None,
         target: Optional[str] = None,
+        standalone: Optional[bool] = None,
+        trigger: Optional[models.ExecutionTrigger] = None,
         since: Optional[When] = None,
         until: Optional[When] = None,
         limit: Optional[int] = None,
@@ -29,8 +32,12 @@ class AsyncExecutions(AsyncResource):
         page: Optional[int] = None,
         per_page: Optional[int] = None,
     ) -> AsyncPages[models.ExecutionItem]:
-        """The executions, the newest first; ``since`` is a moment or, as a ``timedelta``, so long ago."""
-        query: Dict[str, Any] = {"status": status, "action_id": action_id, "target": target, "from": since, "to": until}
+        """The executions, the newest first; ``since`` is a moment or, as a ``timedelta``, so long ago.
+
+        ``standalone`` leaves out the steps of runs, ``run_id`` all that are no steps of that run.
+        """
+        query: Dict[str, Any] = {"status": status, "action_id": action_id, "run_id": run_id, "target": target}
+        query.update({"standalone": standalone, "trigger": trigger, "from": since, "to": until})
         query.update(limit=limit, cursor=cursor, page=page, per_page=per_page)
         return self._list("listExecutions", models.ExecutionItem, query=query)
 
@@ -47,6 +54,19 @@ class AsyncExecutions(AsyncResource):
     def handle(self, execution_id: str) -> AsyncExecutionHandle:
         """The handle of an execution, to wait for it and to steer it; nothing is asked."""
         return AsyncExecutionHandle(self._transport, execution_id)
+
+    @operation("listExecutionLogs")
+    def logs(
+        self,
+        execution_id: str,
+        *,
+        since: Optional[When] = None,
+        limit: Optional[int] = None,
+        cursor: Optional[str] = None,
+    ) -> AsyncPages[models.LogLine]:
+        """Its log lines, in order of time; ``since`` leaves out earlier ones."""
+        query: Dict[str, Any] = {"since": since, "limit": limit, "cursor": cursor}
+        return self._list("listExecutionLogs", models.LogLine, {"execution_id": execution_id}, query)
 
     @operation("cancelExecution")
     async def cancel(self, execution_id: str) -> models.Execution:

@@ -111,14 +111,29 @@ class Playbooks(Definitions[models.Playbook]):
         self,
         playbook_id: str,
         *,
+        definitions: Optional[bool] = None,
         limit: Optional[int] = None,
         cursor: Optional[str] = None,
         page: Optional[int] = None,
         per_page: Optional[int] = None,
-    ) -> Pages[models.PlaybookVersion]:
-        """Its versions, the newest first."""
-        query: Dict[str, Any] = {"limit": limit, "cursor": cursor, "page": page, "per_page": per_page}
-        return self._list("listPlaybookVersions", models.PlaybookVersion, {"playbook_id": playbook_id}, query)
+    ) -> Pages[models.PlaybookVersionItem]:
+        """Its versions, the newest first; ``definitions=False`` says only who made each and when."""
+        query: Dict[str, Any] = {"definitions": definitions, "limit": limit, "cursor": cursor}
+        query.update(page=page, per_page=per_page)
+        return self._list("listPlaybookVersions", models.PlaybookVersionItem, {"playbook_id": playbook_id}, query)
+
+    @operation("getPlaybookVersion")
+    def version(self, playbook_id: str, version: str) -> models.PlaybookVersion:
+        """It as it was at a version."""
+        return self._one(
+            "getPlaybookVersion", models.PlaybookVersion, {"playbook_id": playbook_id, "version": version}
+        )
+
+    @operation("restorePlaybookVersion")
+    def restore(self, playbook_id: str, version: str, *, if_match: Optional[str] = None) -> models.Playbook:
+        """Make a new version that says what that one said."""
+        path: Dict[str, Any] = {"playbook_id": playbook_id, "version": version}
+        return self._one("restorePlaybookVersion", models.Playbook, path, headers={"If-Match": if_match})
 
     @operation("comparePlaybookVersions", old="from", new="to")
     def diff(self, playbook_id: str, old: str, new: Optional[str] = None) -> models.VersionDifference:
@@ -177,6 +192,8 @@ class Playbooks(Definitions[models.Playbook]):
         status: Optional[Many[models.RunStatus]] = None,
         target: Optional[str] = None,
         trigger: Optional[models.RunTrigger] = None,
+        event_id: Optional[str] = None,
+        parent_id: Optional[str] = None,
         dry_run: Optional[bool] = None,
         since: Optional[When] = None,
         until: Optional[When] = None,
@@ -190,9 +207,10 @@ class Playbooks(Definitions[models.Playbook]):
             "status": status,
             "target_asset_id": target,
             "trigger": trigger,
-            "dry_run": dry_run,
-            "from": since,
+            "event_id": event_id,
+            "parent_id": parent_id,
         }
+        query.update({"dry_run": dry_run, "from": since})
         query.update(to=until, limit=limit, cursor=cursor, page=page, per_page=per_page)
         return self._list("listPlaybookRuns", models.RunItem, {"playbook_id": playbook_id}, query)
 

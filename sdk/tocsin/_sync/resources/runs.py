@@ -24,6 +24,8 @@ class Runs(Resource):
         playbook_id: Optional[str] = None,
         target: Optional[str] = None,
         trigger: Optional[models.RunTrigger] = None,
+        event_id: Optional[str] = None,
+        parent_id: Optional[str] = None,
         dry_run: Optional[bool] = None,
         since: Optional[When] = None,
         until: Optional[When] = None,
@@ -38,15 +40,17 @@ class Runs(Resource):
             "playbook_id": playbook_id,
             "target_asset_id": target,
             "trigger": trigger,
+            "event_id": event_id,
+            "parent_id": parent_id,
         }
         query.update({"dry_run": dry_run, "from": since, "to": until})
         query.update(limit=limit, cursor=cursor, page=page, per_page=per_page)
         return self._list("listRuns", models.RunItem, query=query)
 
     @operation("getRun")
-    def get(self, run_id: str, *, wait: Optional[float] = None) -> models.Run:
-        """One run with its steps; with ``wait`` as soon as its state is another."""
-        return self._one("getRun", models.Run, {"run_id": run_id}, {"wait": wait})
+    def get(self, run_id: str, *, wait: Optional[float] = None, outputs: Optional[bool] = None) -> models.Run:
+        """One run with its steps; with ``wait`` as soon as its state is another, ``outputs=False`` without theirs."""
+        return self._one("getRun", models.Run, {"run_id": run_id}, {"wait": wait, "outputs": outputs})
 
     def handle(self, run_id: str) -> RunHandle:
         """The handle of a run, to wait for it, follow it and steer it; nothing is asked."""
@@ -84,24 +88,42 @@ class Runs(Resource):
 
     @operation("listRunSteps")
     def steps(
-        self, run_id: str, *, limit: Optional[int] = None, cursor: Optional[str] = None
+        self,
+        run_id: str,
+        *,
+        since: Optional[When] = None,
+        outputs: Optional[bool] = None,
+        limit: Optional[int] = None,
+        cursor: Optional[str] = None,
     ) -> Pages[models.StepDoing]:
-        """Its steps, each iteration by itself, with what came of them."""
-        return self._list("listRunSteps", models.StepDoing, {"run_id": run_id}, {"limit": limit, "cursor": cursor})
+        """Its steps, each iteration by itself, with what came of them unless ``outputs`` is false."""
+        query: Dict[str, Any] = {"since": since, "outputs": outputs, "limit": limit, "cursor": cursor}
+        return self._list("listRunSteps", models.StepDoing, {"run_id": run_id}, query)
 
     @operation("listRunLogs")
     def logs(
-        self, run_id: str, *, limit: Optional[int] = None, cursor: Optional[str] = None
+        self,
+        run_id: str,
+        *,
+        since: Optional[When] = None,
+        limit: Optional[int] = None,
+        cursor: Optional[str] = None,
     ) -> Pages[models.RunLogLine]:
-        """The log lines of all its steps, in order of time."""
-        return self._list("listRunLogs", models.RunLogLine, {"run_id": run_id}, {"limit": limit, "cursor": cursor})
+        """The log lines of all its steps, in order of time; ``since`` leaves out earlier ones."""
+        query: Dict[str, Any] = {"since": since, "limit": limit, "cursor": cursor}
+        return self._list("listRunLogs", models.RunLogLine, {"run_id": run_id}, query)
 
     @operation("getRunTimeline")
     def timeline(
-        self, run_id: str, *, limit: Optional[int] = None, cursor: Optional[str] = None
+        self,
+        run_id: str,
+        *,
+        since: Optional[When] = None,
+        limit: Optional[int] = None,
+        cursor: Optional[str] = None,
     ) -> models.Timeline:
         """When each step was waited for and ran."""
-        query: Dict[str, Any] = {"limit": limit, "cursor": cursor}
+        query: Dict[str, Any] = {"since": since, "limit": limit, "cursor": cursor}
         return self._one("getRunTimeline", models.Timeline, {"run_id": run_id}, query)
 
     @operation("comparePlaybookExecutions")
