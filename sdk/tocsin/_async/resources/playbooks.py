@@ -114,16 +114,30 @@ class AsyncPlaybooks(AsyncDefinitions[models.Playbook]):
         cursor: Optional[str] = None,
         page: Optional[int] = None,
         per_page: Optional[int] = None,
-    ) -> AsyncPages[models.PlaybookVersion]:
-        """Its versions, the newest first."""
+        definitions: Optional[bool] = None,
+    ) -> AsyncPages[models.PlaybookVersionItem]:
+        """Its versions, the newest first; without their definitions where ``definitions`` is False."""
         query: Dict[str, Any] = {"limit": limit, "cursor": cursor, "page": page, "per_page": per_page}
-        return self._list("listPlaybookVersions", models.PlaybookVersion, {"playbook_id": playbook_id}, query)
+        query.update(definitions=definitions)
+        return self._list("listPlaybookVersions", models.PlaybookVersionItem, {"playbook_id": playbook_id}, query)
 
     @operation("comparePlaybookVersions", old="from", new="to")
     async def diff(self, playbook_id: str, old: str, new: Optional[str] = None) -> models.VersionDifference:
         """What differs between two versions; without ``new`` between ``old`` and the present one."""
         path: Dict[str, Any] = {"playbook_id": playbook_id}
         return await self._one("comparePlaybookVersions", models.VersionDifference, path, {"from": old, "to": new})
+
+    @operation("getPlaybookVersion")
+    async def version(self, playbook_id: str, version: str) -> models.PlaybookVersion:
+        """One version, such as ``1.0.0``."""
+        path = {"playbook_id": playbook_id, "version": version}
+        return await self._one("getPlaybookVersion", models.PlaybookVersion, path)
+
+    @operation("restorePlaybookVersion")
+    async def restore(self, playbook_id: str, version: str, *, if_match: Optional[str] = None) -> models.Playbook:
+        """Make an earlier version the present one again, as a new version."""
+        path = {"playbook_id": playbook_id, "version": version}
+        return await self._one("restorePlaybookVersion", models.Playbook, path, headers={"If-Match": if_match})
 
     @operation("getPlaybookSchema")
     async def schema(self) -> Any:
@@ -177,6 +191,8 @@ class AsyncPlaybooks(AsyncDefinitions[models.Playbook]):
         target: Optional[str] = None,
         trigger: Optional[models.RunTrigger] = None,
         dry_run: Optional[bool] = None,
+        event_id: Optional[str] = None,
+        parent_id: Optional[str] = None,
         since: Optional[When] = None,
         until: Optional[When] = None,
         limit: Optional[int] = None,
@@ -193,6 +209,7 @@ class AsyncPlaybooks(AsyncDefinitions[models.Playbook]):
             "from": since,
         }
         query.update(to=until, limit=limit, cursor=cursor, page=page, per_page=per_page)
+        query.update(event_id=event_id, parent_id=parent_id)
         return self._list("listPlaybookRuns", models.RunItem, {"playbook_id": playbook_id}, query)
 
     @operation("importPlaybook")

@@ -23,6 +23,9 @@ class Executions(Resource):
         status: Optional[Many[models.ExecutionStatus]] = None,
         action_id: Optional[str] = None,
         target: Optional[str] = None,
+        standalone: Optional[bool] = None,
+        trigger: Optional[str] = None,
+        run_id: Optional[str] = None,
         since: Optional[When] = None,
         until: Optional[When] = None,
         limit: Optional[int] = None,
@@ -33,6 +36,7 @@ class Executions(Resource):
         """The executions, the newest first; ``since`` is a moment or, as a ``timedelta``, so long ago."""
         query: Dict[str, Any] = {"status": status, "action_id": action_id, "target": target, "from": since, "to": until}
         query.update(limit=limit, cursor=cursor, page=page, per_page=per_page)
+        query.update(standalone=standalone, trigger=trigger, run_id=run_id)
         return self._list("listExecutions", models.ExecutionItem, query=query)
 
     @operation("getExecution")
@@ -48,6 +52,19 @@ class Executions(Resource):
     def handle(self, execution_id: str) -> ExecutionHandle:
         """The handle of an execution, to wait for it and to steer it; nothing is asked."""
         return ExecutionHandle(self._transport, execution_id)
+
+    @operation("listExecutionLogs")
+    def logs(
+        self,
+        execution_id: str,
+        *,
+        since: Optional[When] = None,
+        limit: Optional[int] = None,
+        cursor: Optional[str] = None,
+    ) -> Pages[models.LogLine]:
+        """Its log lines, in order of time."""
+        query = {"since": since, "limit": limit, "cursor": cursor}
+        return self._list("listExecutionLogs", models.LogLine, {"execution_id": execution_id}, query)
 
     @operation("cancelExecution")
     def cancel(self, execution_id: str) -> models.Execution:

@@ -25,6 +25,8 @@ class Runs(Resource):
         target: Optional[str] = None,
         trigger: Optional[models.RunTrigger] = None,
         dry_run: Optional[bool] = None,
+        event_id: Optional[str] = None,
+        parent_id: Optional[str] = None,
         since: Optional[When] = None,
         until: Optional[When] = None,
         limit: Optional[int] = None,
@@ -41,12 +43,16 @@ class Runs(Resource):
         }
         query.update({"dry_run": dry_run, "from": since, "to": until})
         query.update(limit=limit, cursor=cursor, page=page, per_page=per_page)
+        query.update(event_id=event_id, parent_id=parent_id)
         return self._list("listRuns", models.RunItem, query=query)
 
     @operation("getRun")
-    def get(self, run_id: str, *, wait: Optional[float] = None) -> models.Run:
-        """One run with its steps; with ``wait`` as soon as its state is another."""
-        return self._one("getRun", models.Run, {"run_id": run_id}, {"wait": wait})
+    def get(self, run_id: str, *, wait: Optional[float] = None, outputs: Optional[bool] = None) -> models.Run:
+        """One run with its steps; with ``wait`` as soon as its state is another.
+
+        ``outputs=False`` leaves out what steps have put out.
+        """
+        return self._one("getRun", models.Run, {"run_id": run_id}, {"wait": wait, "outputs": outputs})
 
     def handle(self, run_id: str) -> RunHandle:
         """The handle of a run, to wait for it, follow it and steer it; nothing is asked."""
@@ -84,25 +90,40 @@ class Runs(Resource):
 
     @operation("listRunSteps")
     def steps(
-        self, run_id: str, *, limit: Optional[int] = None, cursor: Optional[str] = None
+        self,
+        run_id: str,
+        *,
+        outputs: Optional[bool] = None,
+        since: Optional[When] = None,
+        limit: Optional[int] = None,
+        cursor: Optional[str] = None,
     ) -> Pages[models.StepDoing]:
         """Its steps, each iteration by itself, with what came of them."""
-        return self._list("listRunSteps", models.StepDoing, {"run_id": run_id}, {"limit": limit, "cursor": cursor})
+        return self.handle(run_id).steps(outputs=outputs, since=since, limit=limit, cursor=cursor)
 
     @operation("listRunLogs")
     def logs(
-        self, run_id: str, *, limit: Optional[int] = None, cursor: Optional[str] = None
+        self,
+        run_id: str,
+        *,
+        since: Optional[When] = None,
+        limit: Optional[int] = None,
+        cursor: Optional[str] = None,
     ) -> Pages[models.RunLogLine]:
         """The log lines of all its steps, in order of time."""
-        return self._list("listRunLogs", models.RunLogLine, {"run_id": run_id}, {"limit": limit, "cursor": cursor})
+        return self.handle(run_id).logs(since=since, limit=limit, cursor=cursor)
 
     @operation("getRunTimeline")
     def timeline(
-        self, run_id: str, *, limit: Optional[int] = None, cursor: Optional[str] = None
+        self,
+        run_id: str,
+        *,
+        since: Optional[When] = None,
+        limit: Optional[int] = None,
+        cursor: Optional[str] = None,
     ) -> models.Timeline:
         """When each step was waited for and ran."""
-        query: Dict[str, Any] = {"limit": limit, "cursor": cursor}
-        return self._one("getRunTimeline", models.Timeline, {"run_id": run_id}, query)
+        return self.handle(run_id).timeline(since=since, limit=limit, cursor=cursor)
 
     @operation("comparePlaybookExecutions")
     def diff(self, run_id: str, against: str) -> models.Comparison:
