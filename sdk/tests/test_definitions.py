@@ -33,14 +33,15 @@ def test_a_playbook_is_sent_as_it_is_written(server, client, tmp_path):
 
 
 def test_apply_replaces_what_exists_and_creates_what_does_not(server, client):
-    """With an id it is replaced, or created where there is none; by its name it is found."""
+    """With an id it is replaced, or created, and only that, where there is none; by its name it is found."""
     server.replies = [MADE]
     client.playbooks.apply({"id": "pb-first", "name": "First", "steps": []})
     assert sent(server) == [("PUT", "/api/playbooks/pb-first", "application/json")]
     server.requests.clear()
     server.replies = [problem(404, "not_found"), MADE]
     client.playbooks.apply({"id": "pb-first", "name": "First", "steps": []})
-    assert [one[:2] for one in sent(server)] == [("PUT", "/api/playbooks/pb-first"), ("POST", "/api/playbooks")]
+    assert [one[:2] for one in sent(server)] == [("PUT", "/api/playbooks/pb-first")] * 2
+    assert [one.headers.get("if-none-match") for one in server.requests] == [None, "*"]
     server.requests.clear()
     server.replies = [ONE, MADE]
     client.playbooks.apply({"name": "First", "steps": []})
@@ -51,6 +52,8 @@ def test_apply_bears_that_somebody_is_quicker(server, client):
     """What somebody else creates meanwhile is replaced; what stays taken is said."""
     server.replies = [NONE, problem(409, "already_exists"), ONE, MADE]
     assert client.playbooks.apply({"name": "First", "steps": []}).id == "pb-first"
+    server.replies = [problem(404, "not_found"), problem(412, "changed"), MADE]
+    assert client.playbooks.apply({"id": "pb-first", "name": "First", "steps": []}).id == "pb-first"
     server.replies = [NONE, problem(409, "already_exists"), NONE]
     with pytest.raises(Conflict):
         client.playbooks.apply({"name": "First", "steps": []})

@@ -46,7 +46,7 @@ def actions(client: Client) -> None:
     client.actions.disable("act-block", force=True)
     assert_type(client.actions.enable("act-block"), models.Action)
     for version in client.actions.versions("act-block"):
-        assert_type(version, models.Version)
+        assert_type(version, models.VersionItem)
     for one in client.actions.list(type="webhook", executor=["local", "webhook"], enabled=True, sort_by="name"):
         assert_type(one, models.Action)
     execution = client.actions.trigger("act-block", {"ip": "203.0.113.50"}, target="web-01", idempotency_key="a")
@@ -55,7 +55,7 @@ def actions(client: Client) -> None:
     assert_type(execution.state, models.Execution)
     assert_type(execution.wait(timeout=60).state.created_at, datetime)
     assert_type(execution.result(timeout=1.5), Any)
-    assert_type(execution.logs(), List[models.LogLine])
+    assert_type(execution.logs().all(), List[models.LogLine])
     execution.cancel().refresh()
     client.executions.approve("exec-1", "fine")
     for item in client.executions.list(status=["failed", "timeout"], since=timedelta(hours=24)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Dict, Generic, Mapping, Optional, Type, TypeVar
 
 from tocsin._async.resource import AsyncResource
-from tocsin._errors import Conflict, NotFound
+from tocsin._errors import Conflict, NotFound, PreconditionFailed
 from tocsin._model import Model
 from tocsin._values import Definition, definition, names_of, parsed
 
@@ -33,17 +33,24 @@ class AsyncDefinitions(AsyncResource, Generic[Written]):
         for look in range(_LOOKS):
             try:
                 if wanted is not None:
-                    return await self._write(self._operations["replace"], self._into, given, {self._named: wanted})
+                    return await self._put(given, wanted, None)
             except NotFound:
                 if look == _LOOKS - 1:
                     raise
             try:
-                return await self._write(self._operations["create"], self._into, given, named=id)
-            except Conflict:  # another caller has created it meanwhile
+                if wanted is not None:
+                    return await self._put(given, wanted, "*")
+                return await self._write(self._operations["create"], self._into, given)
+            except (Conflict, PreconditionFailed):  # another caller has created it meanwhile
                 wanted = wanted or await self._named_so(name)
                 if wanted is None or look == _LOOKS - 1:
                     raise
         raise AssertionError
+
+    async def _put(self, given: Definition, id: str, if_none_match: Optional[str]) -> Written:  # noqa: A002
+        """Replace what has the id; with ``*`` create it, and only that."""
+        path = {self._named: id}
+        return await self._write(self._operations["replace"], self._into, given, path, if_none_match=if_none_match)
 
     async def _named_so(self, name: Optional[str]) -> Optional[str]:
         """The id of the definition with a name; None where there is none."""
@@ -63,14 +70,12 @@ class AsyncDefinitions(AsyncResource, Generic[Written]):
         query: Optional[Mapping[str, Any]] = None,
         if_match: Optional[str] = None,
         *,
+        if_none_match: Optional[str] = None,
         key: Optional[str] = None,
-        named: Optional[str] = None,
     ) -> Some:
         """Send a definition."""
         body, kind = definition(given)
-        if isinstance(body, str) and (named or not self._yaml):
+        if isinstance(body, str) and not self._yaml:
             body, kind = parsed(given), "application/json"
-        if named:
-            body = {"id": named, **body}
-        headers: Dict[str, Optional[str]] = {"If-Match": if_match}
+        headers: Dict[str, Optional[str]] = {"If-Match": if_match, "If-None-Match": if_none_match}
         return await self._one(name, into, path, query, body=body, kind=kind, headers=headers, key=key)

@@ -178,9 +178,10 @@ class AsyncExecutionHandle(AsyncHandle[models.Execution]):
         await self._steer("rejectExecution", body={"note": note})
         return self
 
-    async def logs(self) -> List[models.LogLine]:
-        """Its log lines so far."""
-        return (await self.refresh()).logs or []
+    def logs(self, **query: Any) -> AsyncPages[models.LogLine]:
+        """Its log lines so far, in order of time."""
+        path = {"execution_id": self.id}
+        return AsyncPages(self._transport.call, "listExecutionLogs", models.LogLine, path, query)
 
 
 class AsyncRunHandle(AsyncHandle[models.Run]):

@@ -179,9 +179,10 @@ class ExecutionHandle(Handle[models.Execution]):
         self._steer("rejectExecution", body={"note": note})
         return self
 
-    def logs(self) -> List[models.LogLine]:
-        """Its log lines so far."""
-        return (self.refresh()).logs or []
+    def logs(self, **query: Any) -> Pages[models.LogLine]:
+        """Its log lines so far, in order of time."""
+        path = {"execution_id": self.id}
+        return Pages(self._transport.call, "listExecutionLogs", models.LogLine, path, query)
 
 
 class RunHandle(Handle[models.Run]):

@@ -126,6 +126,8 @@ class Transport:
         ``key`` is the caller's idempotency key. After ``deadline`` (of ``time.monotonic``) nothing is sent again.
         """
         operation = OPERATIONS[name]
+        if "envelope" in operation.query and operation.within:
+            query = {**(query or {}), "envelope": "data"}  # what is asked for comes once
         sent = {name: value for name, value in (headers or {}).items() if value}
         keyed = "Idempotency-Key" in operation.headers
         if keyed or operation.creates:

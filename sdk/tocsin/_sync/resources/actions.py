@@ -125,38 +125,39 @@ class Actions(Definitions[models.Action]):
         self,
         action_id: str,
         *,
-        definitions: Optional[bool] = None,
         limit: Optional[int] = None,
         cursor: Optional[str] = None,
         page: Optional[int] = None,
         per_page: Optional[int] = None,
+        definitions: Optional[bool] = None,
     ) -> Pages[models.VersionItem]:
-        """Its versions, the newest first; ``definitions=False`` says only who made each and when."""
-        query: Dict[str, Any] = {"definitions": definitions, "limit": limit, "cursor": cursor}
-        query.update(page=page, per_page=per_page)
+        """Its versions, the newest first; without their definitions where ``definitions`` is False."""
+        query: Dict[str, Any] = {"limit": limit, "cursor": cursor, "page": page, "per_page": per_page}
+        query.update(definitions=definitions)
         return self._list("listActionVersions", models.VersionItem, {"action_id": action_id}, query)
 
     @operation("getActionVersion")
     def version(self, action_id: str, version: str) -> models.Version:
-        """It as it was at a version."""
-        return self._one("getActionVersion", models.Version, {"action_id": action_id, "version": version})
+        """One version, such as ``1.0.0``."""
+        path = {"action_id": action_id, "version": version}
+        return self._one("getActionVersion", models.Version, path)
 
     @operation("restoreActionVersion")
     def restore(self, action_id: str, version: str, *, if_match: Optional[str] = None) -> models.WrittenAction:
-        """Make a new version that says what that one said."""
-        path: Dict[str, Any] = {"action_id": action_id, "version": version}
+        """Make an earlier version the present one again, as a new version."""
+        path = {"action_id": action_id, "version": version}
         return self._one("restoreActionVersion", models.WrittenAction, path, headers={"If-Match": if_match})
-
-    @operation("compareActionVersions", old="from", new="to")
-    def diff(self, action_id: str, old: str, new: Optional[str] = None) -> models.VersionDifference:
-        """What differs between two versions; without ``new`` between ``old`` and the present one."""
-        path: Dict[str, Any] = {"action_id": action_id}
-        return self._one("compareActionVersions", models.VersionDifference, path, {"from": old, "to": new})
 
     @operation("getActionSchema")
     def schema(self) -> Any:
         """The JSON Schema of definitions, for editors."""
         return (self._transport.call("getActionSchema")).body
+
+    @operation("compareActionVersions", old="from", new="to")
+    def diff(self, action_id: str, old: str, new: Optional[str] = None) -> models.VersionDifference:
+        """What differs between two versions; without ``new`` between ``old`` and the present one."""
+        path = {"action_id": action_id}
+        return self._one("compareActionVersions", models.VersionDifference, path, {"from": old, "to": new})
 
     @operation("triggerAction")
     def trigger(
@@ -185,7 +186,7 @@ class Actions(Definitions[models.Action]):
         status: Optional[Many[models.ExecutionStatus]] = None,
         target: Optional[str] = None,
         standalone: Optional[bool] = None,
-        trigger: Optional[models.ExecutionTrigger] = None,
+        trigger: Optional[str] = None,
         since: Optional[When] = None,
         until: Optional[When] = None,
         limit: Optional[int] = None,
@@ -194,7 +195,7 @@ class Actions(Definitions[models.Action]):
         per_page: Optional[int] = None,
     ) -> Pages[models.ExecutionItem]:
         """Its executions, the newest first."""
-        query: Dict[str, Any] = {"status": status, "target": target, "standalone": standalone, "trigger": trigger}
-        query.update({"from": since, "to": until})
+        query: Dict[str, Any] = {"status": status, "target": target, "from": since, "to": until}
         query.update(limit=limit, cursor=cursor, page=page, per_page=per_page)
+        query.update(standalone=standalone, trigger=trigger)
         return self._list("listActionExecutions", models.ExecutionItem, {"action_id": action_id}, query)

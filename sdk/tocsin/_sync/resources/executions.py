@@ -22,10 +22,10 @@ class Executions(Resource):
         *,
         status: Optional[Many[models.ExecutionStatus]] = None,
         action_id: Optional[str] = None,
-        run_id: Optional[str] = None,
         target: Optional[str] = None,
         standalone: Optional[bool] = None,
-        trigger: Optional[models.ExecutionTrigger] = None,
+        trigger: Optional[str] = None,
+        run_id: Optional[str] = None,
         since: Optional[When] = None,
         until: Optional[When] = None,
         limit: Optional[int] = None,
@@ -33,13 +33,10 @@ class Executions(Resource):
         page: Optional[int] = None,
         per_page: Optional[int] = None,
     ) -> Pages[models.ExecutionItem]:
-        """The executions, the newest first; ``since`` is a moment or, as a ``timedelta``, so long ago.
-
-        ``standalone`` leaves out the steps of runs, ``run_id`` all that are no steps of that run.
-        """
-        query: Dict[str, Any] = {"status": status, "action_id": action_id, "run_id": run_id, "target": target}
-        query.update({"standalone": standalone, "trigger": trigger, "from": since, "to": until})
+        """The executions, the newest first; ``since`` is a moment or, as a ``timedelta``, so long ago."""
+        query: Dict[str, Any] = {"status": status, "action_id": action_id, "target": target, "from": since, "to": until}
         query.update(limit=limit, cursor=cursor, page=page, per_page=per_page)
+        query.update(standalone=standalone, trigger=trigger, run_id=run_id)
         return self._list("listExecutions", models.ExecutionItem, query=query)
 
     @operation("getExecution")
@@ -65,8 +62,8 @@ class Executions(Resource):
         limit: Optional[int] = None,
         cursor: Optional[str] = None,
     ) -> Pages[models.LogLine]:
-        """Its log lines, in order of time; ``since`` leaves out earlier ones."""
-        query: Dict[str, Any] = {"since": since, "limit": limit, "cursor": cursor}
+        """Its log lines, in order of time."""
+        query = {"since": since, "limit": limit, "cursor": cursor}
         return self._list("listExecutionLogs", models.LogLine, {"execution_id": execution_id}, query)
 
     @operation("cancelExecution")

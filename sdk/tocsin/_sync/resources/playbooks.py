@@ -111,35 +111,34 @@ class Playbooks(Definitions[models.Playbook]):
         self,
         playbook_id: str,
         *,
-        definitions: Optional[bool] = None,
         limit: Optional[int] = None,
         cursor: Optional[str] = None,
         page: Optional[int] = None,
         per_page: Optional[int] = None,
+        definitions: Optional[bool] = None,
     ) -> Pages[models.PlaybookVersionItem]:
-        """Its versions, the newest first; ``definitions=False`` says only who made each and when."""
-        query: Dict[str, Any] = {"definitions": definitions, "limit": limit, "cursor": cursor}
-        query.update(page=page, per_page=per_page)
+        """Its versions, the newest first; without their definitions where ``definitions`` is False."""
+        query: Dict[str, Any] = {"limit": limit, "cursor": cursor, "page": page, "per_page": per_page}
+        query.update(definitions=definitions)
         return self._list("listPlaybookVersions", models.PlaybookVersionItem, {"playbook_id": playbook_id}, query)
-
-    @operation("getPlaybookVersion")
-    def version(self, playbook_id: str, version: str) -> models.PlaybookVersion:
-        """It as it was at a version."""
-        return self._one(
-            "getPlaybookVersion", models.PlaybookVersion, {"playbook_id": playbook_id, "version": version}
-        )
-
-    @operation("restorePlaybookVersion")
-    def restore(self, playbook_id: str, version: str, *, if_match: Optional[str] = None) -> models.Playbook:
-        """Make a new version that says what that one said."""
-        path: Dict[str, Any] = {"playbook_id": playbook_id, "version": version}
-        return self._one("restorePlaybookVersion", models.Playbook, path, headers={"If-Match": if_match})
 
     @operation("comparePlaybookVersions", old="from", new="to")
     def diff(self, playbook_id: str, old: str, new: Optional[str] = None) -> models.VersionDifference:
         """What differs between two versions; without ``new`` between ``old`` and the present one."""
         path: Dict[str, Any] = {"playbook_id": playbook_id}
         return self._one("comparePlaybookVersions", models.VersionDifference, path, {"from": old, "to": new})
+
+    @operation("getPlaybookVersion")
+    def version(self, playbook_id: str, version: str) -> models.PlaybookVersion:
+        """One version, such as ``1.0.0``."""
+        path = {"playbook_id": playbook_id, "version": version}
+        return self._one("getPlaybookVersion", models.PlaybookVersion, path)
+
+    @operation("restorePlaybookVersion")
+    def restore(self, playbook_id: str, version: str, *, if_match: Optional[str] = None) -> models.Playbook:
+        """Make an earlier version the present one again, as a new version."""
+        path = {"playbook_id": playbook_id, "version": version}
+        return self._one("restorePlaybookVersion", models.Playbook, path, headers={"If-Match": if_match})
 
     @operation("getPlaybookSchema")
     def schema(self) -> Any:
@@ -192,9 +191,9 @@ class Playbooks(Definitions[models.Playbook]):
         status: Optional[Many[models.RunStatus]] = None,
         target: Optional[str] = None,
         trigger: Optional[models.RunTrigger] = None,
+        dry_run: Optional[bool] = None,
         event_id: Optional[str] = None,
         parent_id: Optional[str] = None,
-        dry_run: Optional[bool] = None,
         since: Optional[When] = None,
         until: Optional[When] = None,
         limit: Optional[int] = None,
@@ -207,11 +206,11 @@ class Playbooks(Definitions[models.Playbook]):
             "status": status,
             "target_asset_id": target,
             "trigger": trigger,
-            "event_id": event_id,
-            "parent_id": parent_id,
+            "dry_run": dry_run,
+            "from": since,
         }
-        query.update({"dry_run": dry_run, "from": since})
         query.update(to=until, limit=limit, cursor=cursor, page=page, per_page=per_page)
+        query.update(event_id=event_id, parent_id=parent_id)
         return self._list("listPlaybookRuns", models.RunItem, {"playbook_id": playbook_id}, query)
 
     @operation("importPlaybook")

@@ -24,9 +24,9 @@ class Runs(Resource):
         playbook_id: Optional[str] = None,
         target: Optional[str] = None,
         trigger: Optional[models.RunTrigger] = None,
+        dry_run: Optional[bool] = None,
         event_id: Optional[str] = None,
         parent_id: Optional[str] = None,
-        dry_run: Optional[bool] = None,
         since: Optional[When] = None,
         until: Optional[When] = None,
         limit: Optional[int] = None,
@@ -40,16 +40,18 @@ class Runs(Resource):
             "playbook_id": playbook_id,
             "target_asset_id": target,
             "trigger": trigger,
-            "event_id": event_id,
-            "parent_id": parent_id,
         }
         query.update({"dry_run": dry_run, "from": since, "to": until})
         query.update(limit=limit, cursor=cursor, page=page, per_page=per_page)
+        query.update(event_id=event_id, parent_id=parent_id)
         return self._list("listRuns", models.RunItem, query=query)
 
     @operation("getRun")
     def get(self, run_id: str, *, wait: Optional[float] = None, outputs: Optional[bool] = None) -> models.Run:
-        """One run with its steps; with ``wait`` as soon as its state is another, ``outputs=False`` without theirs."""
+        """One run with its steps; with ``wait`` as soon as its state is another.
+
+        ``outputs=False`` leaves out what steps have put out.
+        """
         return self._one("getRun", models.Run, {"run_id": run_id}, {"wait": wait, "outputs": outputs})
 
     def handle(self, run_id: str) -> RunHandle:
@@ -91,14 +93,13 @@ class Runs(Resource):
         self,
         run_id: str,
         *,
-        since: Optional[When] = None,
         outputs: Optional[bool] = None,
+        since: Optional[When] = None,
         limit: Optional[int] = None,
         cursor: Optional[str] = None,
     ) -> Pages[models.StepDoing]:
-        """Its steps, each iteration by itself, with what came of them unless ``outputs`` is false."""
-        query: Dict[str, Any] = {"since": since, "outputs": outputs, "limit": limit, "cursor": cursor}
-        return self._list("listRunSteps", models.StepDoing, {"run_id": run_id}, query)
+        """Its steps, each iteration by itself, with what came of them."""
+        return self.handle(run_id).steps(outputs=outputs, since=since, limit=limit, cursor=cursor)
 
     @operation("listRunLogs")
     def logs(
@@ -109,9 +110,8 @@ class Runs(Resource):
         limit: Optional[int] = None,
         cursor: Optional[str] = None,
     ) -> Pages[models.RunLogLine]:
-        """The log lines of all its steps, in order of time; ``since`` leaves out earlier ones."""
-        query: Dict[str, Any] = {"since": since, "limit": limit, "cursor": cursor}
-        return self._list("listRunLogs", models.RunLogLine, {"run_id": run_id}, query)
+        """The log lines of all its steps, in order of time."""
+        return self.handle(run_id).logs(since=since, limit=limit, cursor=cursor)
 
     @operation("getRunTimeline")
     def timeline(
@@ -123,8 +123,7 @@ class Runs(Resource):
         cursor: Optional[str] = None,
     ) -> models.Timeline:
         """When each step was waited for and ran."""
-        query: Dict[str, Any] = {"since": since, "limit": limit, "cursor": cursor}
-        return self._one("getRunTimeline", models.Timeline, {"run_id": run_id}, query)
+        return self.handle(run_id).timeline(since=since, limit=limit, cursor=cursor)
 
     @operation("comparePlaybookExecutions")
     def diff(self, run_id: str, against: str) -> models.Comparison:
