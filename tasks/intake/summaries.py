@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -38,7 +38,7 @@ from tasks.messages.model import Canvas
 #: how long a claimed window is left to the process that has claimed it, ms
 LEASE = 15_000
 #: windows that are flushed one by one within a time, seconds; those beyond wait so long for each other
-FEW, LATELY, MOMENT = 4, 1.0, 0.5
+FEW, LATELY, MOMENT = 10, 1.0, 0.5
 #: before a summary that could not be made is tried again, ms: doubled each time, up to the longest
 SOONEST, LONGEST = 5_000, 600_000
 
@@ -70,13 +70,12 @@ def flush_due(*, limit: int, ids: Sequence[str] | None = None, rests: Rests | No
 
 def flush_soon(ids: Sequence[str]) -> None:
     """Flush windows that were closed just now, at once or together with others; what does not succeed tick does."""
-    if _closed.join(ids):
-        _flush_now(ids)
+    _try_now(ids, lambda: flush_due(limit=len(ids), ids=ids) if _closed.join(ids) else None)
 
 
-def _flush_now(ids: Sequence[str]) -> None:
+def _try_now(ids: Sequence[str], flushing: Callable[[], object]) -> None:
     try:
-        flush_due(limit=len(ids), ids=ids)
+        flushing()
     except Exception as error:  # noqa: BLE001 - what has joined them is accepted, and answered so
         log.warning("groups not flushed at once; tick does it", groups=len(ids), reason=str(error))
 
@@ -108,7 +107,7 @@ class _Closed:
         time.sleep(MOMENT)
         with self._lock:
             ids, self._waiting = self._waiting, []
-        _flush_now(ids)
+        _try_now(ids, lambda: flush_due(limit=len(ids), ids=ids))
 
 
 _closed = _Closed()
