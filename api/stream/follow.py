@@ -91,7 +91,7 @@ class Client:
     def put(self, messages: list[Message], place: Position) -> None:
         """Let events wait for it; all up to ``place`` are among them, or were before."""
         if not messages:
-            self._place = place  # no lock: whoever takes meanwhile has had all up to there
+            self._place = place  # no lock: a client that takes meanwhile has had all up to there
             return
         with self._lock:
             self._place = place
@@ -133,7 +133,7 @@ class Reader:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._place = Position()
-        #: what the clients want; None when that has to be found out anew
+        #: what the clients want; None after a client has joined or left that wants something of its own
         self._seeking: Seeking | None = None
         #: whether the last bite was read in vain, because of a client that has joined meanwhile
         self._was_outrun = False

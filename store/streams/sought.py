@@ -82,7 +82,7 @@ def pair(tenant: str, namespace: str) -> str:
 
 
 def rows(db: Connection, sought: Sought, ahead: Ahead, upto: Position, limit: int) -> list[Entry]:
-    """Those of the next rows of the trail that may concern somebody, up to a place, at most ``limit``."""
+    """Those of the next rows of the trail that may concern a client, up to a place, at most ``limit``."""
     dialect = db.dialect.name
     members = {each.name: value for each in fields(Sought) if (value := getattr(sought, each.name))}
     given = {name: sets.given(dialect, value) for name, value in members.items() if value is not True}
@@ -123,7 +123,7 @@ class _Conditions:
         }
 
     def may_concern(self, members: Sequence[str]) -> sa.ColumnElement[bool]:
-        """Whether a row may concern somebody; what costs most comes last."""
+        """Whether a row may concern a client; what costs most comes last."""
         of_rows, of_records, of_runs = (
             [condition for name, condition in conditions.items() if name in members]
             for conditions in (self._of_rows, self._of_records, self._of_runs)
