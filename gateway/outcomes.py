@@ -1,6 +1,6 @@
 """The outcomes of a dispatch, each as the document writes it and as tagged for existing clients."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from config.types import Json
@@ -357,4 +357,4 @@ def plain(outcome: Outcome, action_id: str) -> Json:
 
 
 def _plain(outcome: Any) -> Json:
-    return {one.name: getattr(outcome, one.name) for one in fields(outcome)}
+    return {name: getattr(outcome, name) for name in outcome.__match_args__}

@@ -10,10 +10,11 @@ before. So the order has *epochs*: rows of before the numbering, then those of e
 finds where a new one begins; until then nothing is settled.
 
 A reader keeps its place by ``advance`` in the transaction that writes what it has made of the rows. ``stretch`` reads
-again what lies between two places.
+again what lies between two places. A reader that wants few of the rows asks by ``ahead`` how far the next ones reach,
+and reads the few up to there by ``between``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -69,6 +70,15 @@ class Span(NamedTuple):
     last: int
 
 
+class Ahead(NamedTuple):
+    """The next settled rows, all of one epoch: behind ``after`` up to ``upto``, and how many there are."""
+
+    after: Position
+    upto: Position
+    rows: int
+    span: Span
+
+
 #: before and behind every row, a row that an intruder adds too
 LEAST, MOST = -(1 << 63), (1 << 63) - 1
 
@@ -95,52 +105,112 @@ _next_by_id = Prepared(
 
 
 class Reading:
-    """The statements that read these columns of rows, in order."""
+    """The statements that read these columns of rows, in order; ``where`` leaves out those that are not wanted."""
 
-    def __init__(self, *columns: str) -> None:
+    def __init__(self, *columns: str, where: sa.ColumnElement[bool] | None = None) -> None:
         shown = [audit.c[name] for name in columns]
         self.columns = tuple(shown)
-        by_id = sa.select(*shown, sa.literal(0).label("xid")).where(audit.c.id > _after).order_by(audit.c.id)
-        ordered = sa.select(*shown, audit.c.xid).order_by(audit.c.xid, audit.c.id)
+        wanted = () if where is None else (where,)
+        by_id = sa.select(*shown, sa.literal(0).label("xid")).where(audit.c.id > _after, *wanted).order_by(audit.c.id)
+        ordered = sa.select(*shown, audit.c.xid).where(*wanted).order_by(audit.c.xid, audit.c.id)
         behind = sa.tuple_(audit.c.xid, audit.c.id) > sa.tuple_(_xid, _after)
         upto = sa.tuple_(audit.c.xid, audit.c.id) <= sa.tuple_(_upto_xid, _upto)
         in_order = ordered.where(behind, audit.c.id > _first).limit(_limit)
         #: by id alone: SQLite, and rows of before the numbering
-        self.by_id = Prepared(by_id.limit(_limit))
-        self.by_id_up_to = Prepared(by_id.where(audit.c.id <= _last).limit(_limit))
-        self.settled = Prepared(in_order.where(audit.c.xid < _oldest))
+        self.by_id = self._by_id(by_id.limit(_limit))
+        self.by_id_up_to = self._by_id(by_id.where(audit.c.id <= _last).limit(_limit))
+        self.settled = self._ordered(in_order.where(audit.c.xid < _oldest))
         #: of an earlier epoch all is settled
-        self.earlier = Prepared(in_order.where(audit.c.xid.is_not(None), audit.c.id <= _last))
-        self.stretch = Prepared(in_order.where(audit.c.xid.is_not(None), upto, audit.c.id <= _last))
+        self.earlier = self._ordered(in_order.where(audit.c.xid.is_not(None), audit.c.id <= _last))
+        self.stretch = self._ordered(in_order.where(audit.c.xid.is_not(None), upto, audit.c.id <= _last))
+
+    def _by_id(self, rows: sa.Select[Any]) -> Prepared:
+        return Prepared(rows)
+
+    def _ordered(self, rows: sa.Select[Any]) -> Prepared:
+        return Prepared(rows)
+
+
+class _End(Reading):
+    """The statements that read of these rows the place of the last one, and how many there are."""
+
+    def _by_id(self, rows: sa.Select[Any]) -> Prepared:
+        seen = rows.subquery("seen")
+        last = sa.func.max(seen.c.id).label("id"), sa.func.max(seen.c.xid).label("xid")
+        return Prepared(sa.select(*last, sa.func.count().label("rows")))
+
+    def _ordered(self, rows: sa.Select[Any]) -> Prepared:
+        seen = rows.subquery("seen")
+        number = sa.func.count().over().label("rows")
+        return Prepared(sa.select(seen.c.id, seen.c.xid, number).order_by(seen.c.xid.desc(), seen.c.id.desc()).limit(1))
 
 
 _SHOWN = Reading("id", "workspace_id", "at", "actor", "event", "subject", "details", "outcome", "origin")
+_END = _End("id")
+
+
+class _Part(NamedTuple):
+    """What a reader at a place may read of one epoch."""
+
+    epoch: int
+    place: Position
+    span: Span
+    #: whether all of it is settled, and whether it is in the order of ids
+    is_over: bool
+    is_by_id: bool
 
 
 def settled(db: Connection, after: Position, limit: int, reading: Reading = _SHOWN) -> list[Entry]:
     """The settled rows behind a place, in order, at most ``limit``; of one epoch."""
-    if db.dialect.name == "sqlite":
-        return _entries(0, reading.by_id.run(db, {"after_": after.id, "limit_": limit})[0])
-    known, _ = _known.run(db, {})
-    if known[-1].cluster != known[-1].here:
-        return []  # restored elsewhere: begin_epoch first
-    for each, behind in zip(known, [*known[1:], None], strict=True):
-        if each.epoch < after.epoch:
-            continue
-        place = after if each.epoch == after.epoch else Position(each.epoch, 0, each.after_id)
-        if found := _of_epoch(db, each, behind, place, limit, reading):
+    for part in _parts(db, after):
+        query, wanted = _behind(part, limit, reading)
+        if found := _entries(part.epoch, query.run(db, wanted)[0]):
             return found
     return []
 
 
-def _of_epoch(db: Connection, each: Any, behind: Any, place: Position, limit: int, reading: Reading) -> list[Entry]:
-    wanted: dict[str, Any] = {"after_": place.id, "limit_": limit}
-    if behind is not None:
-        wanted["last_"] = behind.after_id
-    if each.epoch == 0:
-        return _entries(0, reading.by_id_up_to.run(db, wanted)[0])
-    query = reading.settled if behind is None else reading.earlier
-    return _entries(each.epoch, query.run(db, {**wanted, "xid_": place.xid, "first_": each.after_id})[0])
+def ahead(db: Connection, after: Position, limit: int) -> Ahead | None:
+    """How far the settled rows behind a place reach, at most ``limit``; None where there are none."""
+    for part in _parts(db, after):
+        query, wanted = _behind(part, limit, _END)
+        end = query.first(db, wanted)
+        if end is not None and end.rows:
+            return Ahead(part.place, Position(part.epoch, end.xid, end.id), end.rows, part.span)
+    return None
+
+
+def between(
+    db: Connection, reading: Reading, ahead: Ahead, upto: Position, limit: int, given: Mapping[str, Any]
+) -> list[Entry]:
+    """Those of the next rows that a reading wants, up to a place, in order, at most ``limit``.
+
+    ``given`` are the parameters of what the reading wants.
+    """
+    query, wanted = _stretch(reading, ahead.span, ahead.after, upto, limit)
+    return _entries(upto.epoch, query.run(db, {**given, **wanted})[0])
+
+
+def _parts(db: Connection, after: Position) -> Iterator[_Part]:
+    """What there is behind a place, epoch by epoch."""
+    if db.dialect.name == "sqlite":
+        yield _Part(0, after, Span(0, MOST), is_over=False, is_by_id=True)
+        return
+    known, _ = _known.run(db, {})
+    if known[-1].cluster != known[-1].here:
+        return  # restored elsewhere: begin_epoch first
+    for each, behind in zip(known, [*known[1:], None], strict=True):
+        if each.epoch >= after.epoch:
+            place = after if each.epoch == after.epoch else Position(each.epoch, 0, each.after_id)
+            span = Span(each.after_id, MOST if behind is None else behind.after_id)
+            yield _Part(each.epoch, place, span, is_over=behind is not None, is_by_id=each.epoch == 0)
+
+
+def _behind(part: _Part, limit: int, reading: Reading) -> tuple[Prepared, dict[str, Any]]:
+    wanted: dict[str, Any] = {"after_": part.place.id, "limit_": limit}
+    if part.is_by_id:
+        return (reading.by_id_up_to, {**wanted, "last_": part.span.last}) if part.is_over else (reading.by_id, wanted)
+    wanted |= {"xid_": part.place.xid, "first_": part.span.first}
+    return (reading.earlier, {**wanted, "last_": part.span.last}) if part.is_over else (reading.settled, wanted)
 
 
 def _entries(epoch: int, rows: list[Any]) -> list[Entry]:
@@ -199,10 +269,17 @@ def stretch(
 
     Of a row before all others in its epoch ``after`` has the id ``LEAST``.
     """
+    query, wanted = _stretch(reading, span, after, upto, limit)
+    return query.tuples(db, wanted)
+
+
+def _stretch(
+    reading: Reading, span: Span, after: Position, upto: Position, limit: int
+) -> tuple[Prepared, dict[str, Any]]:
     if upto.epoch == 0:
-        return reading.by_id_up_to.tuples(db, {"after_": after.id, "last_": upto.id, "limit_": limit})
+        return reading.by_id_up_to, {"after_": after.id, "last_": upto.id, "limit_": limit}
     wanted = {"xid_": after.xid, "after_": after.id, "first_": span.first, "last_": span.last, "limit_": limit}
-    return reading.stretch.tuples(db, {**wanted, "upto_xid_": upto.xid, "upto_": upto.id})
+    return reading.stretch, {**wanted, "upto_xid_": upto.xid, "upto_": upto.id}
 
 
 def is_elsewhere(db: Connection) -> bool:

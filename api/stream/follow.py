@@ -1,10 +1,10 @@
 """The one reader of a process: it follows the settled trail while there are clients.
 
-Ten times a second it reads what the trail has gained and hands each event to the clients that want it; clients that
-want the same are judged together. A client that does not keep up loses events, never the reader: ``MOST_WAITING`` wait
-for it, then what follows is counted until it has taken those. A client joins at a place: it is handed everything behind
-that and nothing before. Once a second the reader looks at the sockets of all clients: writing alone would notice a
-quarter of a minute later that one has gone.
+Ten times a second it reads what the trail has gained, without the rows that concern no client (``seeking``), and hands
+each event to the clients that want it; clients that want the same are judged together. A client that does not keep up
+loses events, never the reader: ``MOST_WAITING`` wait for it, then what follows is counted until it has taken those. A
+client joins at a place: it is handed everything behind that and nothing before. Once a second the reader looks at the
+sockets of all clients: writing alone would notice a quarter of a minute later that one has gone.
 """
 
 import threading
@@ -13,16 +13,18 @@ from collections import deque
 from typing import NamedTuple, Protocol
 
 from api.http import auth
-from api.stream import reading
+from api.stream import reading, seeking
 from api.stream.message import Message, Wanted
+from api.stream.seeking import Seeking
 from config import logs
 from config.errors import Unavailable
 from store.trail import Position
 
 #: between two looks at the trail, seconds; where there is more at once; and while the database is away
 EVERY, AT_ONCE, AWAY = 0.1, 0.005, 1.0
-#: events that wait for a client; and rows that are read at once, so that clients take events of a burst meanwhile
-MOST_WAITING, BITE = 256, 100
+#: events that wait for a client; rows that are read at once, so that clients take events of a burst meanwhile; and
+#: those among which they are sought, so that one look takes little time
+MOST_WAITING, BITE, LOOKED_AT = 256, 100, 2_000
 #: between two looks at the sockets, seconds
 LOOK = 1.0
 #: how long clients have to leave when the process stops, seconds
@@ -88,6 +90,9 @@ class Client:
 
     def put(self, messages: list[Message], place: Position) -> None:
         """Let events wait for it; all up to ``place`` are among them, or were before."""
+        if not messages:
+            self._place = place  # no lock: a client that takes meanwhile has had all up to there
+            return
         with self._lock:
             self._place = place
             for message in messages:
@@ -96,8 +101,7 @@ class Client:
                     self._skipped += 1
                 else:
                     self._waiting.append(message)
-        if messages:
-            self.news.set()
+        self.news.set()
 
     def skips(self) -> Position | None:
         """Where events were left out, the place up to which all are to be read again: nothing waits any more."""
@@ -129,8 +133,10 @@ class Reader:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._place = Position()
-        #: the types that any client wants
-        self._types: frozenset[str] = frozenset()
+        #: what the clients want; None after a client has joined or left that wants something of its own
+        self._seeking: Seeking | None = None
+        #: whether the last bite was read in vain, because of a client that has joined meanwhile
+        self._was_outrun = False
 
     def join(self, client: Client) -> Position:
         """Add a client; it is handed every event behind the place that is returned.
@@ -142,8 +148,10 @@ class Reader:
             if self._thread is None:
                 self._place = reading.last()
             client.begin(self._place)
-            self._clients.setdefault(client.wanted, set()).add(client)
-            self._note_types()
+            if client.wanted not in self._clients:
+                self._clients[client.wanted] = set()
+                self._seeking = None
+            self._clients[client.wanted].add(client)
             if self._thread is None or not self._thread.is_alive():  # dead: something ended it from outside
                 self._thread = threading.Thread(target=self._follow, name="stream", daemon=True)
                 self._thread.start()
@@ -156,10 +164,12 @@ class Reader:
             alike.discard(client)
             if not alike:
                 self._clients.pop(client.wanted, None)
-            self._note_types()
+                self._seeking = None
 
-    def _note_types(self) -> None:
-        self._types = frozenset().union(*(wanted.types for wanted in self._clients))
+    def _sought(self) -> Seeking:
+        if self._seeking is None:
+            self._seeking = seeking.of(self._clients)
+        return self._seeking
 
     def drain(self, seconds: float) -> bool:
         """End every stream; whether the reader has ended within ``seconds``."""
@@ -215,13 +225,15 @@ class Reader:
     def _read(self) -> bool:
         """Read a bite; whether it was the last one."""
         with self._lock:
-            place, types = self._place, self._types
-        bite = reading.read_on(place, types, BITE)
+            place, asked = self._place, seeking.EVERYTHING if self._was_outrun else self._sought()
+        bite = reading.read_on(place, asked, BITE, most=LOOKED_AT)
         if bite.rows:
             for who in bite.changed:
                 auth.forget(who)
             with self._lock:
-                if not types >= self._types:  # a client with other types has joined meanwhile, at the place before
+                # a client that wants something else has joined meanwhile, at the place before
+                self._was_outrun = not asked.covers(self._sought())
+                if self._was_outrun:
                     return False
                 self._hand_out(bite)
         return bite.is_last
@@ -232,6 +244,6 @@ class Reader:
             chosen = [message for message in bite.messages if wanted.takes(message)]
             for client in alike:
                 client.put(chosen, bite.place)
-                if client.who in bite.changed:
+                if bite.changed and client.who in bite.changed:
                     client.is_doubtful = True
                     client.news.set()

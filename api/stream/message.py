@@ -1,5 +1,6 @@
 """One event of a stream, and what a client asks for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,9 +36,9 @@ class Message:
     is_shared: bool = False
     #: it ends its run, and the stream of that
     ends: bool = False
-    #: what is shown, as the document has it, and what replaces of it for existing clients
+    #: what is shown, as the document has it, and what makes that which replaces of it for existing clients
     members: dict[str, Any]
-    tagged: dict[str, Any] | None = None
+    tagged: Callable[[], dict[str, Any]] | None = None
     _texts: dict[bool, bytes] | None = None
 
     def text(self, *, tagged: bool) -> bytes:
@@ -47,9 +48,8 @@ class Message:
             self._texts = {}
         text = self._texts.get(tagged)
         if text is None:
-            text = self._texts[tagged] = self._written(
-                {**self.members, **(self.tagged or {})} if tagged else self.members
-            )
+            more = self.tagged() if tagged and self.tagged is not None else {}
+            text = self._texts[tagged] = self._written({**self.members, **more})
         return text
 
     def _written(self, members: dict[str, Any]) -> bytes:

@@ -5,37 +5,31 @@ on. What an event shows is in the row, or named by it (``store.streams.named``);
 secrets or links, so there is nothing to leave out.
 """
 
+import functools
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 from api.stream import outcomes, types
 from api.stream.message import Message
+from api.stream.seeking import OF_BREAKERS, OF_SILENCES
 from config import logs
 from config.times import stamp
 from gateway.facts import CHAIN_PREFIX, PLAYBOOKS
 from gateway.grants import ANY
 from gateway.outcomes import REDACTED
 from playbooks.states import Status
+from store.audit import USUAL
 from store.executions import transitions
-from store.executions.transitions import TERMINAL
 from store.streams.named import Ids, Named
-from store.trail import Entry, Reading
+from store.streams.sought import ENDS, EXECUTION, RUN
+from store.trail import Entry
 
-#: the columns of a row of which events are made
-READING = Reading(
-    *("id", "workspace_id", "at", "event", "subject", "details"),
-    *("outcome", "origin", "namespace", "provider", "action_type", "given_id", "verdict", "rule"),
-)
-_RUN, _EXECUTION = "pexec-", "execution."
 #: what is made of the rows about runs and their steps
-_OF_RUNS = frozenset({types.ADVANCED, types.STEP, types.RUN})
+_CHANGES = frozenset({types.STEP, types.RUN})
+_OF_RUNS = frozenset({types.ADVANCED, *_CHANGES})
 #: the status that an event of the trail stands for, where it is not its own word
 _STATUSES = {"accepted": Status.PENDING, "carried": Status.COMPLETED}
-_ENDS = frozenset(map(str, TERMINAL)) | {"carried"}
-#: the events of the trail that are about circuit breakers and silences
-_BREAKERS = frozenset({"breaker.opened", "breaker.closed", "breaker.tripped", "breaker.reset"})
-_SILENCES = frozenset({"silence.created", "silence.changed", "silence.ended", "silence.expired"})
 
 #: what a row raises that Tocsin has not written
 _ODD = (LookupError, TypeError, ValueError, AttributeError)
@@ -43,33 +37,26 @@ _ODD = (LookupError, TypeError, ValueError, AttributeError)
 log = logs.logger(__name__)
 
 
-class _Place(NamedTuple):
+class _Place:
     """A row, with what it says of itself."""
 
-    entry: Entry
-    details: dict[str, Any]
-    #: of a row about a run or a step of one
-    run_id: str | None
-    #: the word behind ``execution.``
-    word: str
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self.row = row = entry.row
+        #: of a row about a run or a step of one
+        self.run_id: str | None = row.subject.partition(".")[0] if row.subject.startswith(RUN) else None
+        #: the word behind ``execution.``
+        self.word: str = row.event.removeprefix(EXECUTION) if row.event.startswith(EXECUTION) else ""
 
-    @property
-    def row(self) -> Any:
-        """The row itself."""
-        return self.entry.row
+    @functools.cached_property
+    def details(self) -> dict[str, Any]:
+        """What the row tells besides; most events are made without it."""
+        return _details(self.row)
 
     @property
     def is_step(self) -> bool:
         """Whether it is about a step."""
         return self.run_id is not None and "." in self.row.subject
-
-
-def _place(entry: Entry) -> _Place:
-    row = entry.row
-    subject = row.subject
-    run_id = subject.partition(".")[0] if subject.startswith(_RUN) else None
-    word = row.event.removeprefix(_EXECUTION) if row.event.startswith(_EXECUTION) else ""
-    return _Place(entry, _details(row), run_id, word)
 
 
 def _details(row: Any) -> dict[str, Any]:
@@ -80,7 +67,7 @@ def _details(row: Any) -> dict[str, Any]:
 def needs(entries: Sequence[Entry], wanted: Collection[str]) -> Ids:
     """The ids that these rows name, for events of the ``wanted`` types."""
     ids = Ids()
-    all_of_runs = types.STEP in wanted or types.RUN in wanted
+    all_of_runs = not _CHANGES.isdisjoint(wanted)
     for entry in entries:
         with suppress(*_ODD):  # it is logged when its events are made
             _note(ids, entry.row, all_of_runs=all_of_runs)
@@ -88,11 +75,11 @@ def needs(entries: Sequence[Entry], wanted: Collection[str]) -> Ids:
 
 
 def _note(ids: Ids, row: Any, *, all_of_runs: bool) -> None:
-    if row.event.startswith(_EXECUTION):
+    if row.event.startswith(EXECUTION):
         if row.outcome is not None and row.outcome != "executed":
             ids.executions.add(row.subject)
         run_id, _, step = row.subject.partition(".")
-        if run_id.startswith(_RUN) and (all_of_runs or (step and row.event.removeprefix(_EXECUTION) in _ENDS)):
+        if run_id.startswith(RUN) and (all_of_runs or (step and row.event.removeprefix(EXECUTION) in ENDS)):
             ids.runs.add(run_id)
     elif row.event in ("approval.requested", "approval.voted"):
         ids.approvals.add(str(_details(row).get("approval")))
@@ -112,7 +99,7 @@ def of(entries: Sequence[Entry], named: Named, wanted: Collection[str]) -> list[
     made: list[Message] = []
     for entry in entries:
         try:
-            made += (one for one in _of(_place(entry), named, wanted) if one.type in wanted)
+            made += (one for one in _of(_Place(entry), named, wanted) if one.type in wanted)
         except _ODD:  # one odd row does not end the stream
             log.warning("row not streamed", audit_id=entry.row.id, exc_info=True)
     return made
@@ -120,16 +107,16 @@ def of(entries: Sequence[Entry], named: Named, wanted: Collection[str]) -> list[
 
 def _of(place: _Place, named: Named, wanted: Collection[str]) -> Iterator[Message]:
     row = place.row
-    if row.outcome is not None:
+    if row.outcome is not None and types.DISPATCHED in wanted:
         yield _dispatched(place, named)
     if place.word:
         if place.run_id is not None and not _OF_RUNS.isdisjoint(wanted):
-            yield from _of_run(place, named)
+            yield from _of_run(place, named, wanted)
     elif make := _OTHERS.get(row.event):
         yield make(place, named)
-    elif row.event in _BREAKERS:
+    elif row.event in OF_BREAKERS:
         yield _breaker(place)
-    elif row.event in _SILENCES:
+    elif row.event in OF_SILENCES:
         yield _silence(place)
 
 
@@ -155,7 +142,7 @@ def _message(place: _Place, kind: str, number: int, members: dict[str, Any], **m
 
 def _dispatched(place: _Place, named: Named) -> Message:
     row = place.row
-    details = place.details
+    details = place.details if row.outcome != USUAL else {}  # what has gone out says nothing more
     record = outcomes.seen(row, details, named.executions.get(row.subject))
     action_ids = (row.given_id, row.subject) if row.given_id else (row.subject,)
     chain_id = place.run_id or details.get("chain_id")
@@ -163,29 +150,36 @@ def _dispatched(place: _Place, named: Named) -> Message:
     members |= {"verdict": row.verdict or "allow", "matched_rule": row.rule, "chain_id": chain_id}
     about = {"namespace": row.namespace, "provider": row.provider, "action_type": row.action_type}
     more = {"action_ids": action_ids, "chain_id": chain_id, "outcome": row.outcome}
-    return _message(place, types.DISPATCHED, 0, members, tagged={"outcome": outcomes.tagged(record)}, **about, **more)
+    return _message(place, types.DISPATCHED, 0, members, tagged=lambda: _tagged(record), **about, **more)
+
+
+def _tagged(record: outcomes.Seen) -> dict[str, Any]:
+    return {"outcome": outcomes.tagged(record)}
 
 
 # runs, chains and their steps
 
 
-def _of_run(place: _Place, named: Named) -> Iterator[Message]:
+def _of_run(place: _Place, named: Named, wanted: Collection[str]) -> Iterator[Message]:
     row, run = place.row, named.runs.get(str(place.run_id))
     chain = run.action_id.removeprefix(CHAIN_PREFIX) if run and run.action_id.startswith(CHAIN_PREFIX) else None
+    advances = chain is not None and place.is_step and place.word in ENDS
+    if not advances and _CHANGES.isdisjoint(wanted):
+        return
     status = str(_STATUSES.get(place.word, place.word))
     about: dict[str, Any] = {"namespace": PLAYBOOKS, "chain_id": place.run_id}
     if chain is not None:
         about |= _origin(run)
     if not place.is_step:
         of_run = {"execution_id": place.run_id, "status": status}
-        yield _message(place, types.RUN, 2, of_run, action_ids=(place.run_id,), ends=place.word in _ENDS, **about)
+        yield _message(place, types.RUN, 2, of_run, action_ids=(place.run_id,), ends=place.word in ENDS, **about)
         return
     _, _, step = row.subject.partition(".")
     step_id, _, iteration = step.partition(".")
     members: dict[str, Any] = {"step": step_id, "iteration": iteration or None, "status": status}
     if place.word == "carried":
         members["carried"] = True
-    if chain is not None and place.word in _ENDS:
+    if advances:
         advanced = {"chain_id": place.run_id, "chain": chain, **members}
         yield _message(place, types.ADVANCED, 1, advanced, action_ids=(row.subject,), **about)
     members = {"execution_id": row.subject, "run_id": place.run_id, **members}

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from api.stream import reading
+from api.stream import reading, seeking
 from api.stream.message import Message, Wanted
 from api.stream.reading import Bite, Start
 from api.stream.turns import Turn, Turns
@@ -190,7 +190,7 @@ def _read(gap: Gap, after: Position, upto: Position, rows: int = 0) -> Generator
     with _bites.asked(gap.owner) as turn:
         yield from _wait(turn)
         began = time.monotonic()
-        bite = reading.read_on(after, gap.wanted.types, BITE, upto)
+        bite = reading.read_on(after, seeking.of([gap.wanted]), BITE, upto)
         _pause(began, rows)
     return bite
 

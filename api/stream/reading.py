@@ -5,23 +5,18 @@ from typing import NamedTuple
 
 from api.stream import messages
 from api.stream.message import Message
+from api.stream.seeking import OF_KEYS, OF_USERS, Seeking
 from store import trail
 from store.access import USER
 from store.engine import db, texts
 from store.engine.db import Connection
-from store.streams import ids, named, of_run
+from store.streams import ids, named, of_run, sought
 from store.streams.ids import BEHIND, Mark
 from store.trail import Entry, Position
 
-#: events of the trail after which a key, and a user, are looked up again
-_OF_KEYS, _OF_USERS = (
-    frozenset({"key.revoked", "key.rotated"}),
-    frozenset({"user.changed", "user.disabled", "session.closed"}),
-)
-
 
 class Bite(NamedTuple):
-    """Some rows of the trail: their events, the place reached, and how many there were."""
+    """Some rows of the trail: the events that may concern a client, the place reached, and how many rows there were."""
 
     messages: Sequence[Message]
     place: Position
@@ -32,21 +27,27 @@ class Bite(NamedTuple):
     changed: Collection[str] = ()
 
 
-def read_on(after: Position, wanted: Collection[str], limit: int, upto: Position | None = None) -> Bite:
-    """The events of the settled rows behind a place, of the ``wanted`` types; none behind ``upto``.
+def read_on(
+    after: Position, seeking: Seeking, limit: int, upto: Position | None = None, most: int | None = None
+) -> Bite:
+    """The events of settled rows behind a place, at most ``limit`` of those that may concern a client.
+
+    None is behind ``upto``. Others are passed over: of all, ``most`` are looked at, as many as are read if it is None.
 
     Raises:
         Unavailable: the database is away.
     """
     with db.read() as connection:
-        found = texts.read(connection, lambda: trail.settled(connection, after, limit, messages.READING))
-        entries = found if upto is None else [entry for entry in found if entry.position <= upto]
-        if not entries:
+        ahead = trail.ahead(connection, after, most or limit)
+        if ahead is None or (upto is not None and upto <= ahead.after):
             return Bite((), after, 0, is_last=True)
-        known = texts.read(connection, lambda: named.read(connection, messages.needs(entries, wanted)))
-    place = entries[-1].position
-    is_last = place == upto or len(entries) < len(found) or (len(found) < limit and place.epoch == after.epoch)
-    return Bite(messages.of(entries, known, wanted), place, len(entries), is_last, changed(entries))
+        end = ahead.upto if upto is None else min(upto, ahead.upto)
+        entries = texts.read(connection, lambda: sought.rows(connection, seeking.rows, ahead, end, limit))
+        needs = messages.needs(entries, seeking.types)
+        known = texts.read(connection, lambda: named.read(connection, needs))
+    place = entries[-1].position if len(entries) == limit else end
+    is_last = place == end and (end == upto or (ahead.rows < (most or limit) and end.epoch == after.epoch))
+    return Bite(messages.of(entries, known, seeking.types), place, ahead.rows, is_last, changed(entries))
 
 
 def at(places: Sequence[Position], wanted: Collection[str]) -> list[Message]:
@@ -56,7 +57,7 @@ def at(places: Sequence[Position], wanted: Collection[str]) -> list[Message]:
         Unavailable: the database is away.
     """
     with db.read() as connection:
-        entries = texts.read(connection, lambda: of_run.rows(connection, places, messages.READING))
+        entries = texts.read(connection, lambda: of_run.rows(connection, places))
         known = texts.read(connection, lambda: named.read(connection, messages.needs(entries, wanted)))
     return messages.of(entries, known, wanted)
 
@@ -64,8 +65,8 @@ def at(places: Sequence[Position], wanted: Collection[str]) -> list[Message]:
 def changed(entries: Sequence[Entry]) -> set[str]:
     """The keys and users that these rows say something new of."""
     rows = [entry.row for entry in entries]
-    keys = {row.subject for row in rows if row.event in _OF_KEYS}
-    return keys | {f"{USER}{row.subject}" for row in rows if row.event in _OF_USERS}
+    keys = {row.subject for row in rows if row.event in OF_KEYS}
+    return keys | {f"{USER}{row.subject}" for row in rows if row.event in OF_USERS}
 
 
 def last() -> Position:

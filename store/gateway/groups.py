@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from store.engine import sets
 from store.engine.db import Connection, Row, metadata, now_ms
 from store.engine.prepared import Prepared
 
@@ -138,33 +139,43 @@ def claim(db: Connection, *, limit: int, lease: int, ids: Sequence[str] | None =
 
     The longest due come first, of all or of ``ids``.
     """
-    now = now_ms()
-    due = sa.select(_columns.id).where(_columns.due_at <= now).order_by(_columns.due_at).limit(limit)
-    if ids is not None:
-        due = due.where(_columns.id.in_(ids))
-    which = due.with_for_update(skip_locked=True).scalar_subquery()
-    changed = {**_closed(now, TIME), "due_at": now + lease}
-    return list(
-        db.execute(sa.update(event_groups).where(_columns.id.in_(which)).values(changed).returning(event_groups))
-    )
+    now, dialect = now_ms(), db.dialect.name
+    values = {"now": now, "lapses": now + lease, "most": limit, "closed_by": TIME}
+    if ids is None:
+        return _claim[dialect].run(db, values)[0]
+    return _claim_some[dialect].run(db, {**values, "ids": sets.given(dialect, ids)})[0]
 
 
 def close(db: Connection, group_id: str, *, lease: int) -> Row | None:
     """Close a window for a caller, and take it; None where it was notified before."""
-    mine, now = sa.and_(_columns.id == group_id, _columns.notified_at.is_(None)), now_ms()
-    changed = {**_closed(now, CALLER), "due_at": now + lease}
-    return db.execute(sa.update(event_groups).where(mine).values(changed).returning(event_groups)).first()
+    now = now_ms()
+    found: Row | None = _close.first(db, {"mine": group_id, "now": now, "lapses": now + lease, "closed_by": CALLER})
+    return found
 
 
-def _closed(now: int, closed_by: str) -> dict[str, Any]:
-    pending = _columns.state == PENDING
+def _closed() -> dict[str, Any]:
+    pending, now = _columns.state == PENDING, sa.bindparam("now", type_=sa.BigInteger)
     return {
         "state": sa.case((pending, CLOSED), else_=_columns.state),
         "closed_at": sa.func.coalesce(_columns.closed_at, now),
-        "closed_by": sa.case((pending, closed_by), else_=_columns.closed_by),
+        "closed_by": sa.case((pending, sa.bindparam("closed_by", type_=sa.Text)), else_=_columns.closed_by),
+        "due_at": sa.bindparam("lapses"),
     }
 
 
+def _claiming(*which: sa.ColumnElement[bool]) -> Prepared:
+    is_due = _columns.due_at <= sa.bindparam("now", type_=sa.BigInteger)
+    due = sa.select(_columns.id).where(is_due, *which).order_by(_columns.due_at).limit(sa.bindparam("most"))
+    mine = _columns.id.in_(due.with_for_update(skip_locked=True).scalar_subquery())
+    return Prepared(sa.update(event_groups).where(mine).values(_closed()).returning(event_groups))
+
+
+#: of each dialect: of all, and of some
+_claim = {dialect: _claiming() for dialect in sets.DIALECTS}
+_claim_some = {dialect: _claiming(sets.is_among(dialect, _columns.id, "ids")) for dialect in sets.DIALECTS}
+_close = Prepared(
+    sa.update(event_groups).where(_MINE, _columns.notified_at.is_(None)).values(_closed()).returning(event_groups)
+)
 _read = Prepared(sa.select(event_groups).where(_MINE))
 
 
@@ -174,10 +185,21 @@ def read(db: Connection, group_id: str) -> Row | None:
     return found
 
 
+_locked = {
+    dialect: Prepared(
+        sa.select(event_groups)
+        .where(sets.is_among(dialect, _columns.id, "ids"))
+        .order_by(_columns.id)
+        .with_for_update()
+    )
+    for dialect in sets.DIALECTS
+}
+
+
 def locked(db: Connection, ids: Sequence[str]) -> dict[str, Row]:
     """Windows, which no other transaction changes until this one ends."""
-    query = sa.select(event_groups).where(_columns.id.in_(ids)).order_by(_columns.id).with_for_update()
-    return {row.id: row for row in db.execute(query)}
+    dialect = db.dialect.name
+    return {row.id: row for row in _locked[dialect].run(db, {"ids": sets.given(dialect, ids)})[0]}
 
 
 _notified = Prepared(

@@ -8,7 +8,9 @@ import sqlalchemy as sa
 from store import paging
 from store.callers import reach
 from store.callers.reach import Covering
+from store.engine import sets
 from store.engine.db import Connection, Row
+from store.engine.prepared import Prepared
 from store.gateway.groups import event_groups, group_events
 from store.gateway.payloads import payloads
 from store.paging import Condition, Found, Order, Part, Total
@@ -79,17 +81,14 @@ def members(db: Connection, window: Row, grants: Sequence[Covering], *, after: i
 
 def counts(db: Connection, group_ids: Sequence[str]) -> list[Row]:
     """The members of windows counted: group_id, status, severity, resolved, number, first_at, last_at."""
-    by = (_member.group_id, _member.status, _member.severity, _member.resolved)
-    number, moments = sa.func.count().label("number"), (sa.func.min(_member.at), sa.func.max(_member.at))
-    shown = (*by, number, moments[0].label("first_at"), moments[1].label("last_at"))
-    return list(db.execute(sa.select(*shown).where(_member.group_id.in_(group_ids)).group_by(*by)))
+    dialect = db.dialect.name
+    return _counts[dialect].run(db, {"ids": sets.given(dialect, group_ids)})[0]
 
 
 def first_members(db: Connection, group_ids: Sequence[str], *, number: int, most: int) -> list[Row]:
     """The first ``number`` members of each window, with payloads of up to ``most`` characters."""
-    where = (_member.group_id.in_(group_ids), _member.seq <= number)
-    query = sa.select(group_events, _small(most)).select_from(_with_body).where(*where)
-    return list(db.execute(query.order_by(_member.group_id, _member.seq)))
+    dialect = db.dialect.name
+    return _first[dialect].run(db, {"ids": sets.given(dialect, group_ids), "number": number, "most": most})[0]
 
 
 def newest(db: Connection, group_key: str) -> str | None:
@@ -107,5 +106,23 @@ def last_members(db: Connection, group_key: str, *, most: int) -> list[Row]:
     return list(db.execute(query.order_by(_table.created_at.desc(), _member.seq.desc()).limit(MOST_LOOKED_AT)))
 
 
-def _small(most: int) -> sa.Label[Any]:
+def _small(most: int | sa.BindParameter[int]) -> sa.Label[Any]:
     return sa.case((_length <= most, payloads.c.body)).label("body")
+
+
+def _counting(dialect: str) -> Prepared:
+    by = (_member.group_id, _member.status, _member.severity, _member.resolved)
+    number, moments = sa.func.count().label("number"), (sa.func.min(_member.at), sa.func.max(_member.at))
+    shown = (*by, number, moments[0].label("first_at"), moments[1].label("last_at"))
+    return Prepared(sa.select(*shown).where(sets.is_among(dialect, _member.group_id, "ids")).group_by(*by))
+
+
+def _showing(dialect: str) -> Prepared:
+    number, most = (sa.bindparam(name, type_=sa.Integer) for name in ("number", "most"))
+    mine = (sets.is_among(dialect, _member.group_id, "ids"), _member.seq <= number)
+    query = sa.select(group_events, _small(most)).select_from(_with_body).where(*mine)
+    return Prepared(query.order_by(_member.group_id, _member.seq))
+
+
+_counts = {dialect: _counting(dialect) for dialect in sets.DIALECTS}
+_first = {dialect: _showing(dialect) for dialect in sets.DIALECTS}

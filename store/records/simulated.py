@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from store.audit import audit
-from store.engine import texts
+from store.engine import sets, texts
 from store.engine.db import Connection
 from store.engine.prepared import Prepared
 from store.executions.lists.listing import small_in
@@ -35,25 +34,19 @@ _large = Prepared(
 )
 
 
-def _of(dialect: str) -> sa.ColumnElement[bool]:
-    """Of these records: their ids are one value, so that the statement is always the same."""
-    if dialect == "postgresql":
-        return audit.c.id == sa.any_(sa.bindparam("ids", type_=ARRAY(sa.BigInteger)))
-    given = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued("value")
-    return audit.c.id.in_(sa.select(given.c.value))
-
-
 _brief = {
-    dialect: Prepared(sa.select(*(audit.c[name] for name in (*_BRIEF, *_MORE))).where(_of(dialect)))
-    for dialect in ("sqlite", "postgresql")
+    dialect: Prepared(
+        sa.select(*(audit.c[name] for name in (*_BRIEF, *_MORE))).where(sets.is_among(dialect, audit.c.id, "ids"))
+    )
+    for dialect in sets.DIALECTS
 }
 _carried = {
     dialect: Prepared(
         sa.select(*_columns, *(small_in(dialect, column) for column in (executions.c.input, payloads.c.body)))
         .select_from(_joined)
-        .where(_of(dialect))
+        .where(sets.is_among(dialect, audit.c.id, "ids"))
     )
-    for dialect in ("sqlite", "postgresql")
+    for dialect in sets.DIALECTS
 }
 
 
@@ -73,5 +66,6 @@ def large(db: Connection, record_id: int) -> list[Any]:
 
 
 def _some(db: Connection, statements: dict[str, Prepared], ids: Sequence[int]) -> list[Any]:
-    given = str(list(ids)) if db.dialect.name == "sqlite" else list(ids)
-    return texts.read(db, lambda: statements[db.dialect.name].run(db, {"ids": given})[0])
+    dialect = db.dialect.name
+    given = {"ids": sets.given(dialect, ids)}
+    return texts.read(db, lambda: statements[dialect].run(db, given)[0])

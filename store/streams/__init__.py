@@ -1,1 +1,1 @@
-"""What streams need: the ids of events, places for clients, and what rows of the audit trail name."""
+"""What streams need: ids, places in Redis, rows of the trail and what they name."""

@@ -8,10 +8,11 @@ was altered or made up does not have the zeros.
 The permutation is a Feistel network of two halves of 37 bits, with BLAKE2b as its round function.
 """
 
+import functools
 import hashlib
 import re
 import uuid
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from config.settings import settings
 from store.sealing import subkeys
@@ -21,6 +22,7 @@ BEHIND = 3
 
 _PURPOSE = "stream id"
 _ROUNDS = 8
+_TURNS = [bytes((turn,)) for turn in range(_ROUNDS)]
 _HALF, _NUMBER, _ZEROS = 37, 2, 22
 _HALF_MASK = (1 << _HALF) - 1
 _MOST_ROW = 1 << (2 * _HALF - _NUMBER - _ZEROS)
@@ -64,19 +66,27 @@ def read(text: str) -> Mark | None:
 
 def _permuted(root: str, at: int, value: int) -> int:
     left, right = value >> _HALF, value & _HALF_MASK
+    keyed, time = _keyed(root), at.to_bytes(6)
     for turn in range(_ROUNDS):
-        left, right = right, left ^ _mixed(root, turn, at, right)
+        left, right = right, left ^ _mixed(keyed, turn, time, right)
     return left << _HALF | right
 
 
 def _restored(root: str, at: int, value: int) -> int:
     left, right = value >> _HALF, value & _HALF_MASK
+    keyed, time = _keyed(root), at.to_bytes(6)
     for turn in reversed(range(_ROUNDS)):
-        left, right = right ^ _mixed(root, turn, at, left), left
+        left, right = right ^ _mixed(keyed, turn, time, left), left
     return left << _HALF | right
 
 
-def _mixed(root: str, turn: int, at: int, half: int) -> int:
-    said = bytes((turn,)) + at.to_bytes(6) + half.to_bytes(_HALF_BYTES)
-    key = subkeys.subkey(root, _PURPOSE)
-    return int.from_bytes(hashlib.blake2b(said, digest_size=_HALF_BYTES, key=key).digest()) & _HALF_MASK
+def _mixed(keyed: Any, turn: int, at: bytes, half: int) -> int:
+    mixing = keyed.copy()
+    mixing.update(_TURNS[turn] + at + half.to_bytes(_HALF_BYTES))
+    return int.from_bytes(mixing.digest()) & _HALF_MASK
+
+
+@functools.lru_cache(maxsize=16)
+def _keyed(root: str) -> Any:
+    """The round function before its input: the key is the same for all ids."""
+    return hashlib.blake2b(digest_size=_HALF_BYTES, key=subkeys.subkey(root, _PURPOSE))

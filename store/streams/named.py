@@ -6,7 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store.engine.db import Connection, Row
+from store.engine import sets
+from store.engine.db import Connection
+from store.engine.prepared import Prepared
 from store.executions.transitions import executions
 from store.gateway.approvals import approvals
 from store.gateway.events import events
@@ -46,19 +48,29 @@ class Ids:
 class Named:
     """The same things, by id, as far as they are still there."""
 
-    executions: Mapping[str, Row] = field(default_factory=dict)
-    runs: Mapping[str, Row] = field(default_factory=dict)
-    approvals: Mapping[str, Row] = field(default_factory=dict)
-    groups: Mapping[str, Row] = field(default_factory=dict)
-    events: Mapping[str, Row] = field(default_factory=dict)
+    executions: Mapping[str, Any] = field(default_factory=dict)
+    runs: Mapping[str, Any] = field(default_factory=dict)
+    approvals: Mapping[str, Any] = field(default_factory=dict)
+    groups: Mapping[str, Any] = field(default_factory=dict)
+    events: Mapping[str, Any] = field(default_factory=dict)
+
+
+#: by dialect and kind
+_statements = {
+    (dialect, kind): Prepared(sa.select(*columns).where(sets.is_among(dialect, columns[0], "ids")))
+    for dialect in sets.DIALECTS
+    for kind, columns in _OF.items()
+}
 
 
 def read(db: Connection, ids: Ids) -> Named:
     """What has these ids; a statement for each kind of which there is one."""
-    return Named(**{kind: _by_id(db, columns, getattr(ids, kind)) for kind, columns in _OF.items()})
+    return Named(**{kind: _by_id(db, kind, getattr(ids, kind)) for kind in _OF})
 
 
-def _by_id(db: Connection, columns: tuple[Any, ...], ids: Collection[str]) -> dict[str, Row]:
+def _by_id(db: Connection, kind: str, ids: Collection[str]) -> dict[str, Any]:
     if not ids:
         return {}
-    return {row.id: row for row in db.execute(sa.select(*columns).where(columns[0].in_(sorted(ids))))}
+    dialect = db.dialect.name
+    found, _ = _statements[dialect, kind].run(db, {"ids": sets.given(dialect, ids)})
+    return {row.id: row for row in found}

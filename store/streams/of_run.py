@@ -8,9 +8,12 @@ import sqlalchemy as sa
 
 from store import trail
 from store.audit import audit
+from store.engine import sets
 from store.engine.db import Connection
+from store.engine.prepared import Prepared
 from store.executions.transitions import executions
-from store.trail import Entry, Position, Reading
+from store.streams.sought import COLUMNS
+from store.trail import Entry, Position
 
 #: steps whose rows are looked for together
 _AT_ONCE = 500
@@ -59,9 +62,15 @@ def _rows(db: Connection, workspace_id: str, run_id: str) -> Iterator[list[Any]]
         yield [*db.execute(query)]
 
 
-def rows(db: Connection, at: Sequence[Position], reading: Reading) -> list[Entry]:
+_some = {
+    dialect: Prepared(sa.select(*(audit.c[name] for name in COLUMNS)).where(sets.is_among(dialect, audit.c.id, "ids")))
+    for dialect in sets.DIALECTS
+}
+
+
+def rows(db: Connection, at: Sequence[Position]) -> list[Entry]:
     """The rows at these places, as far as they are still there."""
-    known = {
-        row.id: row for row in db.execute(sa.select(*reading.columns).where(audit.c.id.in_([one.id for one in at])))
-    }
+    dialect = db.dialect.name
+    found, _ = _some[dialect].run(db, {"ids": sets.given(dialect, [place.id for place in at])})
+    known = {row.id: row for row in found}
     return [Entry(place, known[place.id]) for place in at if place.id in known]

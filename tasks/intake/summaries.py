@@ -8,8 +8,10 @@ keeps its window, which notes why and is due again, after pauses that double.
 """
 
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -35,6 +37,8 @@ from tasks.messages.model import Canvas
 
 #: how long a claimed window is left to the process that has claimed it, ms
 LEASE = 15_000
+#: windows that are flushed one by one within a time, seconds; those beyond wait so long for each other
+FEW, LATELY, MOMENT = 10, 1.0, 0.5
 #: before a summary that could not be made is tried again, ms: doubled each time, up to the longest
 SOONEST, LONGEST = 5_000, 600_000
 
@@ -65,11 +69,48 @@ def flush_due(*, limit: int, ids: Sequence[str] | None = None, rests: Rests | No
 
 
 def flush_soon(ids: Sequence[str]) -> None:
-    """Flush windows that were closed just now; what does not succeed is left to tick."""
+    """Flush windows that were closed just now, at once or together with others; what does not succeed tick does."""
+    _try_now(ids, lambda: flush_due(limit=len(ids), ids=ids) if _closed.join(ids) else None)
+
+
+def _try_now(ids: Sequence[str], flushing: Callable[[], object]) -> None:
     try:
-        flush_due(limit=len(ids), ids=ids)
+        flushing()
     except Exception as error:  # noqa: BLE001 - what has joined them is accepted, and answered so
         log.warning("groups not flushed at once; tick does it", groups=len(ids), reason=str(error))
+
+
+class _Closed:
+    """Windows that are closed in quick succession wait a moment for each other: a summary alone costs a multiple."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: list[str] = []
+        #: when the last windows were closed
+        self._lately: deque[float] = deque(maxlen=FEW)
+
+    def join(self, ids: Sequence[str]) -> bool:
+        """Whether few were closed lately, so that these are to be flushed at once; else they are, in a moment."""
+        now = time.monotonic()
+        with self._lock:
+            few = len(self._lately) < FEW or now - self._lately[0] > LATELY
+            self._lately.append(now)
+            if few:
+                return True
+            self._waiting += ids
+            is_first = len(self._waiting) == len(ids)
+        if is_first:
+            threading.Thread(target=self._flush, name="summaries", daemon=True).start()
+        return False
+
+    def _flush(self) -> None:
+        time.sleep(MOMENT)
+        with self._lock:
+            ids, self._waiting = self._waiting, []
+        _try_now(ids, lambda: flush_due(limit=len(ids), ids=ids))
+
+
+_closed = _Closed()
 
 
 def flush(rows: Sequence[Row], actor: str = audit.SYSTEM, rests: Rests | None = None) -> dict[str, Flushed]:

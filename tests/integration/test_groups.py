@@ -19,6 +19,7 @@ from tasks.intake import summaries as intake_summaries
 from tests.support import dispatching
 from tests.support.api import Door, assert_problem
 from tests.support.dispatching import body, send
+from tests.support.waiting import eventually
 
 PROVIDERS = """\
 providers:
@@ -257,6 +258,33 @@ def test_a_batch_counts_each_of_its_members_once(everywhere: Door) -> None:
     for window in windows:
         mine = sorted(member.seq for member in members if member.group_id == window.id)
         assert mine == list(range(1, window.size + 1))
+
+
+def test_groups_that_close_in_quick_succession_are_flushed_together(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first ones with the answer to their last member, the others a moment later: each once, without tick."""
+    monkeypatch.setattr(intake_summaries, "LATELY", 60.0)
+    monkeypatch.setattr(intake_summaries, "MOMENT", 0.2)
+    monkeypatch.setattr(intake_summaries, "_closed", intake_summaries._Closed())
+    flush, flushed = intake_summaries.flush_due, list[int]()
+
+    def counted(*, limit: int, **more: Any) -> int:
+        flushed.append(flush(limit=limit, **more))
+        return flushed[-1]
+
+    monkeypatch.setattr(intake_summaries, "flush_due", counted)
+    names = [f"cluster-{number}" for number in range(intake_summaries.FEW + 15)]
+    for number, name in enumerate(names):
+        gather(door, "now", cluster=name)
+        if number < intake_summaries.FEW:
+            assert [sent["payload"]["labels"]["cluster"] for sent in summaries()] == names[: number + 1]
+    eventually(lambda: len(summaries()) == len(names), 20, "all have gone out")
+    assert sum(flushed) == len(names)
+    assert len(flushed) < len(names) - 5
+    assert sorted(sent["payload"]["labels"]["cluster"] for sent in summaries()) == sorted(names)
+    gather(door, "now", cluster="later")
+    eventually(lambda: len(summaries()) == len(names) + 1, 20, "one that comes afterwards goes out too")
 
 
 def test_the_first_of_a_new_group_is_sent_at_once_with_first_now(door: Door) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from api.stream import reading
-from api.stream import types as stream_types
+from api.stream import reading, seeking
+from api.stream.message import Wanted
 from config.settings import settings
 from gateway.grants import Grant
 from playbooks.credentials import RULES
@@ -359,12 +359,13 @@ def _move(door: Door) -> None:
 
 def _follow() -> None:
     """What streams read: the end of the trail, what follows an event, and what its rows name."""
-    kinds = (*stream_types.USUAL, *stream_types.NAMED)
+    narrow = seeking.of([Wanted(grants=(Grant(),), namespace="none")])
     for row in (1, 5_000):
         begin = reading.start(Mark(db.now_ms(), row, BEHIND), 1_000)
-        bite = reading.read_on(begin.place, kinds, 250)
-        assert bite.rows
-        reading.at([bite.place], kinds)
+        for asked in (seeking.EVERYTHING, narrow):
+            bite = reading.read_on(begin.place, asked, 250)
+            assert bite.rows
+        reading.at([bite.place], seeking.EVERYTHING.types)
     ids = [f"none-{number}" for number in range(100)]
     with db.read() as connection:
         of_run.settled(connection, "default", "none", 100)

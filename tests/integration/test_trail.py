@@ -15,7 +15,7 @@ from tasks.clock import metrics
 
 pytestmark = pytest.mark.on_both
 
-BEGINNING = Position()
+BEGINNING, SUBJECTS = Position(), trail.Reading("id", "subject")
 only_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 
@@ -25,11 +25,17 @@ def note(connection: db.Connection, subject: str) -> None:
 
 
 def read_on(after: Position = BEGINNING, limit: int = 7) -> tuple[list[str], Position]:
-    """The subjects behind a place, bite by bite, and the place reached."""
+    """The subjects behind a place, bite by bite, and the place reached; a look ahead first comes to the same."""
     subjects: list[str] = []
     while True:
         with db.read() as connection:
+            ahead = trail.ahead(connection, after, limit)
+            same = [] if ahead is None else trail.between(connection, SUBJECTS, ahead, ahead.upto, limit, {})
             found = trail.settled(connection, after, limit)
+        places = [entry.position for entry in same]
+        assert places == [entry.position for entry in found][: len(places)]
+        assert [place for place in (ahead and ahead.upto,) if place] == places[-1:]
+        assert len(places) == (ahead.rows if ahead else 0)
         subjects += [entry.row.subject for entry in found]
         assert [entry.position for entry in found] == sorted(entry.position for entry in found)
         if not found:

@@ -244,9 +244,10 @@ def _noted(connection: Connection, ready: Ready) -> Decided:
 
 def _gathered(connection: Connection, ready: Ready) -> Decided:
     """Make the checks of a dispatch, and add it to its group."""
-    made = checks.make(connection, ready.asked.dispatch.tenant, ready.verdict.checks, ready.asked.subject)
-    if isinstance(made, Refused):
-        return stopped(connection, ready, made)
+    if ready.verdict.checks:
+        made = checks.make(connection, ready.asked.dispatch.tenant, ready.verdict.checks, ready.asked.subject)
+        if isinstance(made, Refused):
+            return stopped(connection, ready, made)
     return _joined(connection, ready)
 
 
