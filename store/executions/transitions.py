@@ -230,8 +230,7 @@ run_status: Any = sa.literal_column(  # spelled out: for SQLite the library leav
     "(SELECT run.status FROM executions AS run WHERE run.id = executions.run_id)", sa.Text
 )
 _under_way = words((Status.PENDING, Status.RUNNING))
-#: "" for NULL: else PostgreSQL sees that only steps count, and where it knows of none when it plans, it would read the
-#: index of all of them instead of looking the one up
+#: "" for NULL: else PostgreSQL sees that only steps count, and may read the index of all of them to find the one
 _its_run = sa.func.coalesce(executions.c.run_id, sa.literal_column("''"))
 _run_goes_on = sa.exists().where(_run.c.id == _its_run, _run.c.status.in_(_under_way))
 
