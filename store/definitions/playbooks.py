@@ -7,7 +7,7 @@ with each revision (``store.definitions.references``).
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -15,6 +15,8 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from store import audit
 from store.definitions import references
+from store.definitions.actions import actions
+from store.definitions.missing import refusal
 from store.definitions.versioned import (
     Definition,
     DefinitionKind,
@@ -25,6 +27,7 @@ from store.definitions.versioned import (
     revision_table,
 )
 from store.engine.db import Connection, Row, now_ms
+from store.engine.prepared import Prepared, quoted
 from store.ids import new_id
 from store.paging import Found
 
@@ -79,6 +82,55 @@ kind = DefinitionKind("playbook", Playbook, playbooks, playbook_revisions)
 
 get, head, heads, several, ids = kind.get, kind.head, kind.heads, kind.several, kind.ids
 revision, at_version, versions, at = kind.revision, kind.at_version, kind.versions, kind.at
+
+
+class Beginning(NamedTuple):
+    """What a run needs to know as it is accepted: the head of its playbook, and of the actions that this names."""
+
+    head: Any
+    #: by id; of a playbook whose references are not recorded, none
+    actions: Mapping[str, Any]
+
+
+def beginning(db: Connection, workspace_id: str, playbook_id: str) -> Beginning:
+    """The head of a playbook, as ``DefinitionKind.head``, with those of the actions that it names.
+
+    Raises:
+        NotFound: this workspace has none of that id.
+    """
+    rows, _ = _beginning.run(db, {"workspace_id": workspace_id, "definition_id": playbook_id})
+    if not rows:
+        raise refusal(db, playbooks, workspace_id, kind.noun, playbook_id)
+    return Beginning(rows[0], {row.action_id: _ActionHead(row) for row in rows if row.action_id is not None})
+
+
+class _ActionHead:
+    """The head of an action that a playbook names."""
+
+    def __init__(self, row: Any) -> None:
+        self.revision_id: str = row.action_revision_id
+        self.enabled = bool(row.action_enabled)
+
+
+_named, _heads = references.references, playbooks.c
+_names = sa.and_(
+    _named.c.workspace_id == _heads.workspace_id,
+    _named.c.playbook_id == _heads.id,
+    _named.c.kind == sa.literal_column(quoted("action")),
+)
+_is_named = sa.and_(actions.c.workspace_id == _named.c.workspace_id, actions.c.id == _named.c.name)
+_beginning = Prepared(
+    sa.select(
+        _heads.revision_id,
+        _heads.enabled,
+        _heads.last_error,
+        actions.c.id.label("action_id"),
+        actions.c.revision_id.label("action_revision_id"),
+        actions.c.enabled.label("action_enabled"),
+    )
+    .select_from(sa.outerjoin(sa.outerjoin(playbooks, _named, _names), actions, _is_named))
+    .where(kind.the(sa.bindparam("workspace_id"), sa.bindparam("definition_id")))
+)
 
 
 def create(db: Connection, workspace_id: str, playbook_id: str, new: NewRevision, actor: str) -> Playbook:

@@ -13,8 +13,8 @@ upgrade could fail at once) and wait for it in Python, because SQLite's own wait
 other greenlet of an API process. Readers never wait for writers.
 
 On PostgreSQL a reader commits each statement by itself, and so does ``write(single=True)``, which is for blocks of
-exactly one statement: that saves the two round trips of BEGIN and COMMIT. ``hot`` is the same over connections on which
-the server plans each statement once (``store.engine.set_based``).
+exactly one statement: that saves the two round trips of BEGIN and COMMIT. ``hot`` and ``look_up`` are ``write`` and
+``read_one`` over connections on which the server plans each statement once (``store.engine.set_based``).
 
 On PostgreSQL its clock is the present of all processes (``store.engine.clock``); a process that uses it learns the time
 every few seconds.
@@ -39,7 +39,7 @@ from sqlalchemy import exc
 from config.errors import Unavailable
 from config.settings import settings
 from event_loop import waiting
-from store.engine import aside, clock, set_based
+from store.engine import aside, clock, engines, set_based
 from store.engine.pool import LAST, ConnectionPool, PooledConnection
 
 #: how long a writer waits for SQLite's lock before the database counts as unavailable, seconds
@@ -78,18 +78,6 @@ _ASKS, _QUICK = 3, 2_000_000
 #: connections to PostgreSQL at most: of the hot path, and of all else but lists
 _HOT_AT_ONCE, _AT_ONCE, _FEW = 8, 12, 3
 
-#: how a connection to PostgreSQL is opened and watched, unless its URL says otherwise: a server that is cut off
-#: silently is given up after 15 seconds (the last is in milliseconds)
-_CONNECTION = {
-    "connect_timeout": 3,
-    "options": "-c statement_timeout=15000 -c jit=off",
-    "keepalives": 1,
-    "keepalives_idle": 5,
-    "keepalives_interval": 3,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
-}
-
 
 class Contended(Unavailable):
     """The database ended this transaction in a deadlock; nothing was changed."""
@@ -106,7 +94,7 @@ class _Database:
     """
 
     def __init__(self, url: str) -> None:
-        self.engine = _sqlite(url) if url.startswith("sqlite") else _postgresql(url)
+        self.engine = engines.of(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self.away = _what_away_raises(self.is_sqlite)
         most, few, patience = (20, 0, LOCK_PATIENCE) if self.is_sqlite else (_AT_ONCE, _FEW, 5)
@@ -115,13 +103,17 @@ class _Database:
         #: a thread that waits for SQLite's only writer of this process costs nothing; each failed try for its lock does
         writer = functools.partial(self._saying, "PRAGMA busy_timeout=0")  # it waits in Python
         self.writing = ConnectionPool(writer, most=1, patience=LOCK_PATIENCE) if self.is_sqlite else self.reading
-        planner = functools.partial(self._saying, set_based.PLAN_ONCE)
-        #: PostgreSQL: for the group commit of single statements
-        self.hot = ConnectionPool(planner, most=_HOT_AT_ONCE, few=few, patience=patience)
+        #: PostgreSQL: for what is used all the time and looks rows up by their ids
+        self.hot = ConnectionPool(self._planning_once, most=_HOT_AT_ONCE, few=few, patience=patience)
 
     def _saying(self, first: str) -> Connection:
         connection = self.engine.connect()
         raw(connection).execute(first)
+        return connection
+
+    def _planning_once(self) -> Connection:
+        connection = self._saying(set_based.PLAN_ONCE)
+        raw(connection).prepare_threshold = 0  # the server keeps a statement from its first use on
         return connection
 
     def close(self) -> None:
@@ -186,35 +178,6 @@ def dispose() -> None:
         clock.forget()
 
 
-def _sqlite(url: str) -> sa.Engine:
-    options = {"timeout": 2, "check_same_thread": False}
-    made = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool, connect_args=options)
-    sa.event.listen(made, "connect", _open_sqlite)
-    return made
-
-
-def _open_sqlite(opened: Any, _record: Any) -> None:
-    opened.isolation_level = None  # we say BEGIN ourselves
-    opened.execute("PRAGMA journal_mode=WAL")
-    opened.execute(f"PRAGMA synchronous={settings().sqlite_synchronous}")
-    opened.execute("PRAGMA foreign_keys=ON")
-
-
-def _postgresql(url: str) -> sa.Engine:
-    given = sa.make_url(url).query
-    options = {name: value for name, value in _CONNECTION.items() if name == "options" or name not in given}
-    made = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool, connect_args=options)
-    sa.event.listen(made, "do_connect", _connect_postgresql)
-    return made
-
-
-def _connect_postgresql(_dialect: Any, _record: Any, words: list[Any], options: dict[str, Any]) -> Any:
-    """A connection that waits for the server as its user has to: a thread, or a greenlet of an event loop."""
-    from store.engine.watchers import WatchedConnection  # it brings the driver
-
-    return WatchedConnection.connect(*words, **options)
-
-
 def raw(connection: Connection) -> Any:
     """The driver's own connection."""
     return connection.connection.dbapi_connection
@@ -230,6 +193,17 @@ def read_one(query: Callable[Concatenate[Connection, Given], Found], *args: Give
     """
     here = _database()
     with _use(here, here.reading, None) as connection:
+        return query(connection, *args, **more)
+
+
+def look_up(query: Callable[Concatenate[Connection, Given], Found], *args: Given.args, **more: Given.kwargs) -> Found:
+    """As ``read_one``, for a statement that is used all the time and looks rows up by their ids.
+
+    Raises:
+        Unavailable: the database cannot be reached.
+    """
+    here = _database()
+    with _use(here, here.reading if here.is_sqlite else here.hot, None) as connection:
         return query(connection, *args, **more)
 
 
@@ -275,10 +249,10 @@ def write(*, single: bool = False) -> AbstractContextManager[Connection]:
     return _use(here, here.writing, None if single else "BEGIN")
 
 
-def hot() -> AbstractContextManager[Connection]:
-    """PostgreSQL: ``write(single=True)`` for statements that are used all the time and look rows up by their ids."""
+def hot(*, single: bool = True) -> AbstractContextManager[Connection]:
+    """PostgreSQL: as ``write``, for statements that are used all the time and look rows up by their ids."""
     here = _database()
-    return _use(here, here.hot, None)
+    return _use(here, here.hot, None if single else "BEGIN")
 
 
 def change(work: Callable[[Connection], Found]) -> Found:

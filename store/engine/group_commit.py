@@ -232,14 +232,14 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def commit(change: Change, *, single: bool = False, at: str = "") -> Any:
+def commit(change: Change, *, single: bool = False, at: str = "", hot: bool = False) -> Any:
     """Run ``change(connection)`` in a transaction, shared with others where that helps.
 
     Returns its result. ``single`` promises that on PostgreSQL it is one statement, a ``Prepared``; ``at`` names the row
-    for which it contends with others there. Raises what the change raises, or ``Unavailable``: then it may have
-    happened or not.
+    for which it contends with others there; ``hot`` promises that its statements, one or more, are used all the time
+    and look rows up by their ids. Raises what the change raises, or ``Unavailable``: then it may have happened or not.
     """
-    return db.repeated(functools.partial(_commit, change, single=single, at=at))
+    return db.repeated(functools.partial(_commit, change, single=single, at=at, hot=hot))
 
 
 def oldest() -> float:
@@ -247,12 +247,12 @@ def oldest() -> float:
     return max(group.oldest() for group in (_here.in_turn, _here.at_once, _here.meeting))
 
 
-def _commit(change: Change, *, single: bool, at: str) -> Any:
+def _commit(change: Change, *, single: bool, at: str, hot: bool) -> Any:
     if db.is_sqlite():
         return _here.in_turn.commit(change, at)
     if single:
         return (_here.meeting if at else _here.at_once).commit(change, at)
     if at:
         return _here.in_turn.commit(change, at)
-    with db.write() as connection:
+    with db.hot(single=False) if hot else db.write() as connection:
         return change(connection)

@@ -161,8 +161,8 @@ def _send(raw: Any, dialect: Dialect, sent: Sequence[_Change | _Together]) -> No
 
 
 def _execute(raw: Any, text: str, values: Sequence[Any]) -> Any:
-    """Send a statement; the server keeps it from its first use on."""
-    return psycopg.RawCursor(raw).execute(text, values, prepare=True)
+    """Send a statement."""
+    return psycopg.RawCursor(raw).execute(text, values)
 
 
 def _forget_prepared(raw: Any) -> None:

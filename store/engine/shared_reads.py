@@ -87,7 +87,19 @@ def read_one(query: Callable[Concatenate[Connection, Given], Found], *args: Give
     Raises:
         Unavailable: the database cannot be reached.
     """
+    return _shared(query, args, more, lambda: db.read_one(query, *args, **more))
+
+
+def look_up(query: Callable[Concatenate[Connection, Given], Found], *args: Given.args, **more: Given.kwargs) -> Found:
+    """As ``db.look_up``, shared in the same way.
+
+    Raises:
+        Unavailable: the database cannot be reached.
+    """
+    return _shared(query, args, more, lambda: db.look_up(query, *args, **more))
+
+
+def _shared(query: Hashable, args: tuple[Any, ...], more: dict[str, Any], look: Callable[[], Found]) -> Found:
     if db.is_sqlite():
-        return db.read_one(query, *args, **more)
-    key = (query, args, tuple(sorted(more.items())))
-    return _reads.read(key, lambda: db.read_one(query, *args, **more))
+        return look()
+    return _reads.read((query, args, tuple(sorted(more.items()))), look)

@@ -230,7 +230,9 @@ run_status: Any = sa.literal_column(  # spelled out: for SQLite the library leav
     "(SELECT run.status FROM executions AS run WHERE run.id = executions.run_id)", sa.Text
 )
 _under_way = words((Status.PENDING, Status.RUNNING))
-_run_goes_on = sa.exists().where(_run.c.id == executions.c.run_id, _run.c.status.in_(_under_way))
+#: "" for NULL: else PostgreSQL sees that only steps count, and may read the index of all of them to find the one
+_its_run = sa.func.coalesce(executions.c.run_id, sa.literal_column("''"))
+_run_goes_on = sa.exists().where(_run.c.id == _its_run, _run.c.status.in_(_under_way))
 
 _goes_on_around = sa.or_(executions.c.run_id.is_(None), run_status.in_(words(LIVE)))
 _to_be_had = sa.or_(

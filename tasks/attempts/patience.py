@@ -19,12 +19,14 @@ log = logs.logger(__name__)
 Result = TypeVar("Result")
 
 
-def commit_with_patience(change: Callable[[Connection], Any], *, single: bool = True, at: str = "") -> Any:
+def commit_with_patience(
+    change: Callable[[Connection], Any], *, single: bool = True, at: str = "", hot: bool = False
+) -> Any:
     """Commit a change, even after an outage.
 
     None if the database stayed away.
     """
-    return with_patience(lambda: group_commit.commit(change, single=single, at=at))
+    return with_patience(lambda: group_commit.commit(change, single=single, at=at, hot=hot))
 
 
 def with_patience(work: Callable[[], Result]) -> Result | None:

@@ -18,13 +18,17 @@ class _Used(NamedTuple):
     providers: tuple[str, ...]
 
 
-def pins(workspace_id: str, revision_id: str, kept: Mapping[str, str] | None = None) -> dict[str, str]:
+def pins(
+    workspace_id: str, revision_id: str, kept: Mapping[str, str] | None = None, known: Mapping[str, Any] | None = None
+) -> dict[str, str]:
     """Action or ``provider:NAME`` → the revision to pin: from ``kept``, else present.
+
+    ``known`` are the heads of actions that have just been read.
 
     Raises:
         Conflict: an action or a provider that it uses is gone or switched off. Unavailable: the database is away.
     """
-    return _pinned(workspace_id, _used(revision_id), kept or {})
+    return _pinned(workspace_id, _used(revision_id), kept or {}, known or {})
 
 
 def pins_of(workspace_id: str, definition: Mapping[str, Any]) -> dict[str, str]:
@@ -33,11 +37,13 @@ def pins_of(workspace_id: str, definition: Mapping[str, Any]) -> dict[str, str]:
     Raises:
         As ``pins``.
     """
-    return _pinned(workspace_id, _named(definition), {})
+    return _pinned(workspace_id, _named(definition), {}, {})
 
 
-def _pinned(workspace_id: str, used: _Used, kept: Mapping[str, str]) -> dict[str, str]:
-    heads = shared_reads.read_one(actions.heads, workspace_id, used.actions) if used.actions else {}
+def _pinned(workspace_id: str, used: _Used, kept: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, str]:
+    heads = dict(known)
+    if further := tuple(action_id for action_id in used.actions if action_id not in heads):
+        heads |= shared_reads.look_up(actions.heads, workspace_id, further)
     found = provided.pins(workspace_id, used.providers, kept)
     for action_id in used.actions:
         head = heads.get(action_id)

@@ -135,7 +135,7 @@ def prepared(request: DispatchRequest) -> ReadyExecution:
         As ``dispatch``.
     """
     workspace_id = request.caller.workspace_id
-    head = shared_reads.read_one(actions.head, workspace_id, request.action_id)
+    head = shared_reads.look_up(actions.head, workspace_id, request.action_id)
     revision = revisions.action(head.revision_id)
     definition = revision.definition
     _refuse_the_impossible(definition, request, enabled=head.enabled)

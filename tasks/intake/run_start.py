@@ -215,11 +215,11 @@ def prepare(request: RunRequest) -> ReadyRun:
     """
     kept = request.kept or NOTHING_KEPT
     revision_id = request.revision_id or kept["playbooks"].get(request.playbook_id)
-    last_error = None
+    last_error, known = None, None
     if provided.is_chain(request.playbook_id):
         revision_id = revision_id or provided.chain_revision(request.playbook_id.removeprefix(CHAIN_PREFIX))
     else:
-        head = shared_reads.read_one(playbooks.head, request.workspace_id, request.playbook_id)
+        head, known = shared_reads.look_up(playbooks.beginning, request.workspace_id, request.playbook_id)
         if not head.enabled:
             text = f"The playbook {request.playbook_id!r} is disabled; enable it first."
             raise Conflict(text, code="playbook_disabled")
@@ -233,7 +233,7 @@ def prepare(request: RunRequest) -> ReadyRun:
         raise Conflict(f"Playbooks start playbooks more than {DEEPEST} deep.", code="too_deep")
     run_id = new_id("pexec")
     masked, sealed = _values(revision.declared, request, parameters_cell(request.workspace_id, run_id, revision_id))
-    pinned = pins(request.workspace_id, revision_id, request.pinned or kept["actions"])
+    pinned = pins(request.workspace_id, revision_id, request.pinned or kept["actions"], known)
     now = db.now_ms()
     row = rows.run(
         {

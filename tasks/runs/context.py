@@ -120,7 +120,7 @@ class RunContext:
         return found
 
     def _fetch(self, ids: set[str]) -> None:
-        rows = db.read_one(steps.results, ids)
+        rows = db.look_up(steps.results, ids)
         for row in rows:
             if row.completed_at is not None:  # the result of a step under way may still change
                 self._known[row.id] = _result(row)
@@ -142,7 +142,7 @@ class RunContext:
 
     def _item(self, loop_id: str, index: int) -> Any:
         if loop_id not in self._items:
-            rows = db.read_one(steps.results, [loop_id])
+            rows = db.look_up(steps.results, [loop_id])
             self._items[loop_id] = json.loads(rows[0].input)["items"]
         return self._items[loop_id][index]
 

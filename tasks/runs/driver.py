@@ -291,7 +291,7 @@ def _committed(this: RunTransition, counting: Counting | None, planner: Planner)
     """Commit a transition, with what is counted; None if another worker was faster."""
     written: Written | None
     if counting is None and not planner.asking:
-        written = commit_with_patience(this.commit, single=this.single, at=this.meets_at)
+        written = commit_with_patience(this.commit, single=this.single, at=this.meets_at, hot=True)
         return written
 
     def commit(connection: Connection) -> Written | None:
@@ -319,4 +319,4 @@ def _worth_it(ending: Ending) -> bool:
 
 
 def _read(query: Callable[[Connection, str], Any], row_id: str) -> Any:
-    return db.read_one(query, row_id)
+    return db.look_up(query, row_id)

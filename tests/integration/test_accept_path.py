@@ -1,9 +1,12 @@
 """What the API remembers on its hot path, and what it reads for every request."""
 
+import json
+
 import pytest
 
-from store.definitions import actions
+from store.definitions import actions, playbooks, references
 from store.engine import db
+from store.executions import runs
 from tests.support.api import Door, assert_problem
 
 
@@ -35,6 +38,30 @@ def test_a_disabled_or_deleted_action_counts_at_once(door: Door) -> None:
     door.call("DELETE", f"/api/actions/{action_id}?force=true")
     assert_problem(door.call("POST", trigger, json={"parameters": {}}), 404)
     assert assert_problem(door.call("POST", run, json={}), 409)["code"] == "action_missing"
+
+
+@pytest.mark.on_both
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_run_pins_what_its_playbook_names(database: str, recorded: bool) -> None:
+    """The present revision of each action, also where the release before has not recorded what a playbook names."""
+    door = Door()
+    ids = [door.create(name=f"Number {each}")["id"] for each in range(3)]
+    steps = [{"id": f"s{number}", "type": "action", "action_ref": each} for number, each in enumerate(ids)]
+    playbook_id = door.create_playbook(steps=steps)["id"]
+    door.call("PATCH", f"/api/actions/{ids[1]}", json={"description": "revised"})
+    with db.write() as connection:
+        if not recorded:
+            connection.execute(references.references.delete())
+        present = {name: head.revision_id for name, head in actions.heads(connection, "default", ids).items()}
+    with db.read() as connection:
+        begins = playbooks.beginning(connection, "default", playbook_id)
+    assert {name: head.revision_id for name, head in begins.actions.items()} == (present if recorded else {})
+    run_id = door.call("POST", f"/api/playbooks/{playbook_id}/run", json={}).json["execution_id"]
+    with db.read() as connection:
+        row = runs.read(connection, run_id)
+    assert row is not None
+    assert json.loads(row.context)["pins"] == present
+    assert_problem(door.call("POST", "/api/playbooks/pb-none/run", json={}), 404)
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 5])

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from config.settings import settings
 from store import redis as redis_store
-from store.engine import db
+from store.engine import db, engines
 from store.executions import idempotency, transitions
 from tasks.clock import losses
 from tasks.clock.duty import TimeSlice
@@ -102,11 +102,11 @@ def test_a_database_that_is_cut_off_is_given_up(postgres_server: PostgresServer)
     """Connections are watched: a silent server is given up within seconds, by any URL."""
     url = postgres_server.create_database(name := "watched")
     try:
-        with db._postgresql(url).connect() as connection:
+        with engines.postgresql(url).connect() as connection:
             given = db.raw(connection).info.get_parameters()
         assert {"connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count"} <= set(given)
         assert 1_000 <= int(given["tcp_user_timeout"]) <= 20_000
-        with db._postgresql(f"{url}&tcp_user_timeout=5000&options=-c%20work_mem%3D8MB").connect() as connection:
+        with engines.postgresql(f"{url}&tcp_user_timeout=5000&options=-c%20work_mem%3D8MB").connect() as connection:
             given = db.raw(connection).info.get_parameters()
             assert given["tcp_user_timeout"] == "5000"
             assert connection.scalar(sa.text("SHOW statement_timeout")) == "15s"

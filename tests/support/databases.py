@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from psycopg import sql
 
-from store.engine import db
+from store.engine import engines
 from tests.support.services import ForeignPostgres, PostgresServer
 
 
@@ -19,8 +19,8 @@ def share_statements() -> None:
     Each test has an engine of its own, and would compile the statements of the earlier ones once more: a sixth of the
     time of the tests. A compiled statement belongs to its dialect, so they share that too.
     """
-    for name in ("_sqlite", "_postgresql"):
-        setattr(db, name, _sharing(getattr(db, name)))
+    for name in ("sqlite", "postgresql"):
+        setattr(engines, name, _sharing(getattr(engines, name)))
 
 
 def _sharing(make: Callable[[str], sa.Engine]) -> Callable[[str], sa.Engine]:
