@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from api import health
 from api.http.long_poll import Watcher
 from config.errors import Unavailable
-from store.definitions import actions
+from store.definitions import actions, history
 from store.engine import db
 from store.executions import transitions
 from store.executions.lists import listing
@@ -127,7 +127,7 @@ def test_a_page_of_versions_is_what_the_database_reads(door: Door, statements: l
     assert "sealed" not in page
     with db.read() as connection:
         action = actions.get(connection, "default", action_id)
-        assert len(actions.kind.revisions(connection, action, Part(2)).rows) == 2
+        assert len(history.listed(connection, actions.kind, action, Part(2), whole=True).rows) == 2
 
 
 def test_what_has_not_ended_is_counted_to_the_last(database: str, monkeypatch: pytest.MonkeyPatch) -> None:

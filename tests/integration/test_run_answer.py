@@ -99,8 +99,9 @@ def shown_status(connection: Connection, run: Row) -> str:
     return str(connection.execute(sa.select(run_listing._shown).where(run_listing._run.c.id == run.id)).scalar_one())
 
 
-def outcomes(connection: Connection, step_row_ids: Sequence[str]) -> dict[str, Row]:
+def outcomes(connection: Connection, step_row_ids: Sequence[str], *, outputs: bool = True) -> dict[str, Row]:
     """Everything of these steps that a list may have."""
+    assert outputs
     return run_listing.step_results(connection, step_row_ids)
 
 
