@@ -1,0 +1,151 @@
+"""What goes wrong, as one message on standard error and an exit code.
+
+With ``-o json`` (``jsonl``) the message is a JSON object. A traceback is shown to nobody: what is not foreseen is one
+line, too, and ``TOCSIN_DEBUG=1`` raises it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import click
+
+from tocsin._errors import (
+    ApiError,
+    ConfigurationError,
+    ExecutionFailed,
+    StillRunning,
+    TocsinError,
+)
+
+DONE, ENDED_OTHERWISE, USAGE, MISSING, DENIED, CONFLICT, INVALID, LATE, CANCELLED, UNREACHED = range(10)
+#: Ctrl-C, as shells have it
+INTERRUPTED = 130
+MEANINGS = {
+    DONE: "done",
+    ENDED_OTHERWISE: "what was started or watched ended, and not as completed",
+    USAGE: "the command line or its configuration is not understood",
+    MISSING: "there is no such thing",
+    DENIED: "there is no valid key, or it may not do this",
+    CONFLICT: "the state of the thing does not allow it, or somebody else has changed it",
+    INVALID: "values or a file do not fit what is declared",
+    LATE: "the time to wait is over; what runs goes on",
+    CANCELLED: "what was watched was cancelled",
+    UNREACHED: "the server cannot be reached, or fails",
+    INTERRUPTED: "Ctrl-C; what runs goes on",
+}
+_OF_STATUS = {
+    400: INVALID,
+    401: DENIED,
+    403: DENIED,
+    404: MISSING,
+    409: CONFLICT,
+    410: MISSING,
+    412: CONFLICT,
+    413: INVALID,
+    415: INVALID,
+    422: INVALID,
+}
+
+
+class Failure(click.ClickException):
+    """Something that the command line itself finds wrong."""
+
+    def __init__(self, message: str, code: int = INVALID, word: str = "invalid") -> None:
+        super().__init__(message)
+        self.exit_code = code
+        self.word = word
+
+
+def told(error: BaseException, given: Sequence[str]) -> int:
+    """Say what went wrong; returns the exit code."""
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else USAGE
+    if os.environ.get("TOCSIN_DEBUG") and not isinstance(error, (KeyboardInterrupt, click.Abort, click.ClickException)):
+        raise error
+    code, facts = _facts(error)
+    _write(_json(facts, code) if wants_json(given) else _text(error, facts), code)
+    return code
+
+
+def _write(text: str, code: int) -> None:
+    if code == INTERRUPTED and not text:
+        return
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except OSError:
+        return
+
+
+def wants_json(given: Sequence[str]) -> bool:
+    """Whether the command line asks for JSON, also one that is not understood."""
+    words = list(given)
+    for number, word in enumerate(words):
+        value = words[number + 1] if word in ("-o", "--output") and number + 1 < len(words) else ""
+        if value in ("json", "jsonl") or word in ("-ojson", "-ojsonl", "--output=json", "--output=jsonl"):
+            return True
+    return False
+
+
+def _facts(error: BaseException) -> Tuple[int, Dict[str, Any]]:
+    if isinstance(error, ApiError):
+        return _of_answer(error)
+    if isinstance(error, Failure):
+        return error.exit_code, {"code": error.word, "message": error.message}
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return INTERRUPTED, {"code": "interrupted", "message": "Interrupted."}
+    if isinstance(error, click.ClickException):
+        return USAGE, {"code": "usage", "message": error.format_message()}
+    if isinstance(error, TocsinError):
+        return _of_client(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return INVALID, {"code": "unreadable", "message": f"{error.filename}: {error.strerror}"}
+    message = f"This is a fault of the command line: {type(error).__name__}: {error}; TOCSIN_DEBUG=1 shows where."
+    return UNREACHED, {"code": "internal", "message": message}
+
+
+def _of_answer(error: ApiError) -> Tuple[int, Dict[str, Any]]:
+    facts: Dict[str, Any] = {"code": error.code or "error", "message": error.detail, "status": error.status}
+    facts["errors"] = [{"pointer": one.pointer, "detail": one.detail} for one in error.errors]
+    facts.update(request_id=error.request_id or None, retryable=error.retryable, retry_after=error.retry_after)
+    return _OF_STATUS.get(error.status, UNREACHED), facts
+
+
+def _of_client(error: TocsinError) -> Tuple[int, Dict[str, Any]]:
+    if isinstance(error, ExecutionFailed):
+        code = CANCELLED if error.status == "cancelled" else ENDED_OTHERWISE
+        return code, {"code": error.code, "message": str(error), "execution_id": error.execution_id}
+    if isinstance(error, StillRunning):
+        return LATE, {"code": "still_running", "message": f"{error}.", "execution_id": error.execution_id}
+    word, code = ("configuration", USAGE) if isinstance(error, ConfigurationError) else ("unreachable", UNREACHED)
+    return code, {"code": word, "message": str(error)}
+
+
+def _json(facts: Dict[str, Any], code: int) -> str:
+    from tocsin.cli.output.formats import as_json
+
+    known = {name: value for name, value in facts.items() if value not in (None, [])}
+    return as_json({"error": {**known, "exit_code": code}}) or json.dumps(known)
+
+
+def _text(error: BaseException, facts: Dict[str, Any]) -> str:
+    from tocsin.cli.output.words import safe
+
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return ""
+    lines: List[str] = [f"Error: {safe(str(facts['message'] or facts['code']))}"]
+    for fault in facts.get("errors", ()):
+        if fault["detail"] not in lines[0]:
+            lines.append(f"  {safe(fault['pointer']) or '/'}: {safe(fault['detail'])}")
+    if facts.get("request_id"):
+        lines.append(f"  ({facts['status']} {facts['code']}, request {safe(facts['request_id'])})")
+    help_for: Optional[click.Context] = getattr(error, "ctx", None)
+    if isinstance(error, click.UsageError) and help_for is not None:
+        lines.append(f"{help_for.command_path} --help tells more.")
+    return "\n".join(lines)
