@@ -56,7 +56,7 @@ class Failure(click.ClickException):
 
     def __init__(self, message: str, code: int = INVALID, word: str = "invalid") -> None:
         super().__init__(message)
-        self.exit_code = code
+        self.code = code
         self.word = word
 
 
@@ -97,7 +97,7 @@ def _facts(error: BaseException) -> Tuple[int, Dict[str, Any]]:
     if isinstance(error, ApiError):
         return _of_answer(error)
     if isinstance(error, Failure):
-        return error.exit_code, {"code": error.word, "message": error.message}
+        return error.code, {"code": error.word, "message": error.message}
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return INTERRUPTED, {"code": "interrupted", "message": "Interrupted."}
     if isinstance(error, click.ClickException):
@@ -105,7 +105,7 @@ def _facts(error: BaseException) -> Tuple[int, Dict[str, Any]]:
     if isinstance(error, TocsinError):
         return _of_client(error)
     if isinstance(error, OSError) and error.filename is not None:
-        return INVALID, {"code": "unreadable", "message": f"{error.filename}: {error.strerror}"}
+        return USAGE, {"code": "unreadable", "message": f"{error.filename}: {error.strerror}"}
     message = f"This is a fault of the command line: {type(error).__name__}: {error}; TOCSIN_DEBUG=1 shows where."
     return UNREACHED, {"code": "internal", "message": message}
 
@@ -140,9 +140,9 @@ def _text(error: BaseException, facts: Dict[str, Any]) -> str:
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return ""
     lines: List[str] = [f"Error: {safe(str(facts['message'] or facts['code']))}"]
-    for fault in facts.get("errors", ()):
-        if fault["detail"] not in lines[0]:
-            lines.append(f"  {safe(fault['pointer']) or '/'}: {safe(fault['detail'])}")
+    faults = [(fault["pointer"] or "/", fault["detail"]) for fault in facts.get("errors", ())]
+    new = [f"{pointer}: {detail}" for pointer, detail in faults if f"{pointer}: {detail}" not in lines[0]]
+    lines.extend(f"  {safe(one)}" for one in new)
     if facts.get("request_id"):
         lines.append(f"  ({facts['status']} {facts['code']}, request {safe(facts['request_id'])})")
     help_for: Optional[click.Context] = getattr(error, "ctx", None)

@@ -65,7 +65,11 @@ def _plain(value: Any) -> Any:
 
 
 def _word(name: Any) -> str:
-    return {True: "true", False: "false", None: "null"}.get(name, str(name)) if not isinstance(name, int) or isinstance(name, bool) else str(name)
+    return (
+        {True: "true", False: "false", None: "null"}.get(name, str(name))
+        if not isinstance(name, int) or isinstance(name, bool)
+        else str(name)
+    )
 
 
 def line_of(name: str, pointer: str) -> Optional[Tuple[int, int]]:

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from datetime import datetime, timedelta, timezone
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, NamedTuple, Optional, Tuple
 
 import click
 
@@ -14,7 +14,13 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-class Moment(click.ParamType):
+if TYPE_CHECKING:
+    ParamType = click.ParamType[Any]
+else:
+    ParamType = click.ParamType  # takes no argument in click 8.1
+
+
+class Moment(ParamType):
     """A time, or a span such as ``24h``: so long ago, or of what is to come so long from now."""
 
     name = "time"
@@ -37,7 +43,7 @@ class Moment(click.ParamType):
         return moment_of(found)
 
 
-class Structure(click.ParamType):
+class Structure(ParamType):
     """A value as JSON, or ``@FILE`` with JSON or YAML (``@-`` reads standard input)."""
 
     name = "json"
@@ -125,8 +131,10 @@ _KINDS: Dict[str, Kind] = {
     "end": Kind(AGO, "The moment behind the last one."),
     **{name: Kind(AHEAD, "A time, or 8h from now.") for name in ("starts_at", "ends_at", "expires_at")},
     **{name: Kind(AGO, "A time.") for name in ("created_at", "evaluate_at")},
-    **{name: Kind(int) for name in ("page", "per_page", "offset", "before", "generation", "max_executions")},
+    **{name: Kind(int) for name in ("offset", "before", "generation", "max_executions")},
     **{name: Kind(int) for name in ("duration_minutes", "duration_seconds", "jitter_seconds", "keep_hours")},
+    "page": Kind(int, "One page by its number."),
+    "per_page": Kind(int, "How many are on a page."),
     "keep_hours": Kind(int, "How long the secret of before stays valid."),
     "remind_before_minutes": Kind(int),
     "limit": Kind(click.IntRange(min=1), "At most so many."),
@@ -151,6 +159,10 @@ _SPECIAL: Dict[Tuple[str, str], Kind] = {
     **{(name, "labels"): Kind(JSON, "As JSON, or @FILE.") for name in ("createRecurring", "changeRecurring")},
     **{(name, "target"): Kind(JSON, "Action or playbook, as JSON.") for name in ("createRecurring", "changeRecurring")},
     ("simulatePlaybook", "event"): Kind(JSON, "The event that starts it, as JSON or @FILE."),
+    **{
+        (name, "dry_run"): Kind(words="Only dry runs, or none.", switch=True)
+        for name in ("listRuns", "listPlaybookRuns")
+    },
     ("dispatch", "status"): _TEXT,
     ("evaluateRules", "status"): _TEXT,
     ("listEvents", "status"): _TEXT,
@@ -178,7 +190,8 @@ def option(operation: str, parameter: str) -> click.Option:
         names = [f"--{word}/--no-{word}" if kind.switch else f"--{word}", parameter]
         # None where it is not said, which is not the same as that it is not
         return click.Option(names, is_flag=True, default=None, help=words)
-    shown = kind.type.name.upper() if isinstance(kind.type, click.ParamType) and kind.type.name != "integer range" else None
+    named = kind.type.name if isinstance(kind.type, click.ParamType) else ""
+    shown = "INTEGER" if named == "integer range" else named.upper() or None
     return click.Option(
         [f"--{word}", parameter],
         type=kind.type,
@@ -206,5 +219,3 @@ def on_terminal(*streams: Any) -> bool:
         return all(stream.isatty() for stream in (streams or (sys.stdin, sys.stderr)))
     except (AttributeError, ValueError):
         return False
-
-

@@ -19,7 +19,7 @@ def write(known: Dict[str, Any]) -> Path:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write("\n".join(_lines(known)) + "\n")
-        os.replace(name, path)
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

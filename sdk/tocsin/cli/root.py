@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import click
 
@@ -53,38 +53,39 @@ OTHERS: Dict[str, Tuple[str, str]] = {
     "api": ("local:api", "Call any path of the API."),
     "help": ("local:help_", "Help on a command or a topic."),
 }
+Resolved = Tuple[Optional[str], Optional[click.Command], List[str]]
 COMMANDS = {**NOUNS, **SHORT, **OTHERS}
 
 
 class Root(click.Group):
     """Imports a command when it is called."""
 
-    def list_commands(self, ctx: click.Context) -> List[str]:
+    def list_commands(self, _: click.Context) -> List[str]:
         """All commands, in the order in which they are told."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> Optional[click.Command]:
+    def get_command(self, _: click.Context, cmd_name: str) -> Optional[click.Command]:
         """The command of a name."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        module, name = COMMANDS[cmd_name][0].split(":")
         found: click.Command = getattr(importlib.import_module(_ROOM + module), name)
         return found
 
-    def resolve_command(
-        self, ctx: click.Context, args: List[str]
-    ) -> Tuple[Optional[str], Optional[click.Command], List[str]]:
+    def resolve_command(self, ctx: click.Context, args: List[str]) -> Resolved:
         """The command that is meant; a misspelt one is told what it may be."""
         return suggesting(self, ctx, args, super().resolve_command)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands by kind; none is imported for it."""
         for title, some in (("Nouns", NOUNS), ("Short forms", SHORT), ("Others", OTHERS)):
             with formatter.section(title):
                 formatter.write_dl([(name, words) for name, (_, words) in some.items()])
 
 
-def suggesting(group: click.Group, ctx: click.Context, args: List[str], resolve: Any) -> Any:
+def suggesting(
+    group: click.Group, ctx: click.Context, args: List[str], resolve: Callable[[click.Context, List[str]], Resolved]
+) -> Resolved:
     """Resolve a command; name the nearest one where there is none."""
     try:
         return resolve(ctx, args)
@@ -99,13 +100,11 @@ def suggesting(group: click.Group, ctx: click.Context, args: List[str], resolve:
 class Nouns(click.Group):
     """The verbs of a noun."""
 
-    def resolve_command(
-        self, ctx: click.Context, args: List[str]
-    ) -> Tuple[Optional[str], Optional[click.Command], List[str]]:
+    def resolve_command(self, ctx: click.Context, args: List[str]) -> Resolved:
         """The verb that is meant; a misspelt one is told what it may be."""
         return suggesting(self, ctx, args, super().resolve_command)
 
-    def list_commands(self, ctx: click.Context) -> List[str]:
+    def list_commands(self, _: click.Context) -> List[str]:
         """The verbs in the order of their declaration."""
         return list(self.commands)
 

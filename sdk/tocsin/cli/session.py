@@ -117,9 +117,7 @@ def shared_options() -> List[click.Parameter]:
             callback=_setting("output"),
             **more,
         ),
-        click.Option(
-            ["--profile"], metavar="NAME", help="The profile to use.", callback=_setting("profile"), **more
-        ),
+        click.Option(["--profile"], metavar="NAME", help="The profile to use.", callback=_setting("profile"), **more),
         click.Option(["--url"], metavar="URL", help="The server to call.", callback=_setting("url"), **more),
         click.Option(
             ["-q", "--quiet"], is_flag=True, help="Say nothing beside the answer.", callback=_setting("quiet"), **more

@@ -80,5 +80,3 @@ def complete(place: str) -> Optional[Completing]:
         return [CompletionItem(one, help=words or None) for one, words in found if one.startswith(incomplete)]
 
     return completing
-
-

@@ -128,7 +128,9 @@ _READERS: Dict[str, Callable[[str], Any]] = {
 
 def _asked(name: str, about: Mapping[str, Any]) -> str:
     if not on_terminal():
-        raise Failure(f"{name} is a secret and required: -p {name}=@FILE, or call this from a terminal.", USAGE, "usage")
+        raise Failure(
+            f"{name} is a secret and required: -p {name}=@FILE, or call this from a terminal.", USAGE, "usage"
+        )
     label = about.get("label") or name
     found: str = click.prompt(str(label), hide_input=True, err=True)
     return found

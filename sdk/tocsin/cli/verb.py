@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 import click
 
+from tocsin._operation import Operation
 from tocsin._operations import OPERATIONS
 from tocsin.cli.options import given_of, kind_of, on_terminal, option, word_of
 from tocsin.cli.session import Session, session, shared_options
@@ -148,7 +149,8 @@ class Request(NamedTuple):
         known = OPERATIONS[self.meaning.operation]
         query = dict(self.query)
         by_number = not query.keys().isdisjoint({"page", "per_page"})
-        at_most = None if self.everything else self.at_most or (None if here.output in ("jsonl", "id") else _SHOWN)
+        at_most = self.at_most or (_SHOWN if here.output == "table" else None)
+        at_most = None if self.everything else at_most
         if at_most is not None and "limit" in known.query and not by_number:
             query["limit"] = min(at_most + 1, 100)
         pages = here.items(self.meaning.operation, self.path, query)
@@ -202,7 +204,11 @@ def _parameters(meaning: Meaning) -> List[click.Parameter]:
         positional.append(name)
         kind = kind_of(meaning.operation, name)
         needed = not one.endswith("?")
-        shown = word_of(name).upper().replace("-", "_") if name not in ("from", "to") else {"from": "OLD", "to": "NEW"}[name]
+        shown = (
+            word_of(name).upper().replace("-", "_")
+            if name not in ("from", "to")
+            else {"from": "OLD", "to": "NEW"}[name]
+        )
         metavar = shown if needed else f"[{shown}]"
         kinds: Any = None if name in ("from", "to") else kind.type
         found.append(
@@ -216,23 +222,24 @@ def _parameters(meaning: Meaning) -> List[click.Parameter]:
             found.append(option(meaning.operation, name))
     if listed:
         found.append(click.Option(["--all", "everything"], is_flag=True, help="All of them, however many."))
-    return [*found, *_headers(meaning, known), *_asking(meaning)]
+    return [*found, *_headers(known), *_asking(meaning)]
 
 
 def _file(how: str) -> click.Parameter:
     words = "The whole as YAML or JSON; - reads standard input."
-    return click.Option(["-f", "--file"], required=how == "must", metavar="FILE", help=words, type=click.Path(allow_dash=True))
+    return click.Option(
+        ["-f", "--file"], required=how == "must", metavar="FILE", help=words, type=click.Path(allow_dash=True)
+    )
 
 
-def _headers(meaning: Meaning, known: Any) -> List[click.Parameter]:
-    wanted = [*known.headers, *(["Idempotency-Key"] if known.creates else [])]
-    found: List[click.Parameter] = []
-    for header in dict.fromkeys(wanted):
-        if header in _HEADERS:
-            flag, words = _HEADERS[header]
-            kind: Any = int if header == "Prefer" else str
-            found.append(click.Option([flag, header.lower().replace("-", "_")], type=kind, help=words))
-    return found
+def _headers(known: Operation) -> List[click.Parameter]:
+    wanted = dict.fromkeys([*known.headers, *(["Idempotency-Key"] if known.creates else [])])
+    return [_header(one, *_HEADERS[one]) for one in wanted if one in _HEADERS]
+
+
+def _header(name: str, flag: str, words: str) -> click.Parameter:
+    kind: Any = int if name == "Prefer" else str
+    return click.Option([flag, name.lower().replace("-", "_")], type=kind, help=words)
 
 
 def _asking(meaning: Meaning) -> List[click.Parameter]:
@@ -249,5 +256,3 @@ def confirm(question: str, *, yes: bool) -> None:
         raise click.UsageError(f"{question} Outside a terminal this takes --yes.", click.get_current_context())
     if not click.confirm(question, err=True):
         raise click.Abort
-
-

@@ -59,7 +59,9 @@ def _show(here: Session, operation: str, found: Dict[str, Any]) -> None:
     if here.output == "table":
         click.echo(f"{safe(str(found.get('id')))}  {safe(str(found.get('version') or ''))}  {safe(str(found['name']))}")
         for one in found.get("warnings") or ():
-            here.say(f"  warning: {safe(str(one.get('pointer') or '/'))}: {safe(str(one.get('detail')))}")
+            here.say(
+                f"  warning: {safe(str(one.get('pointer') or '/'))}: {safe(str(one.get('message') or one.get('detail')))}"
+            )
     else:
         here.show(operation, found)
 
@@ -71,7 +73,13 @@ def _definition(name: str) -> Dict[str, Any]:
     return found
 
 
-def _applied(here: Session, resource: str, name: str, definition: Dict[str, Any], id: Optional[str]) -> Dict[str, Any]:  # noqa: A002
+def _applied(
+    here: Session,
+    resource: str,
+    name: str,
+    definition: Dict[str, Any],
+    id: Optional[str],  # noqa: A002
+) -> Dict[str, Any]:
     from tocsin._errors import ApiError
 
     try:
@@ -85,6 +93,8 @@ def located(error: Any, name: str) -> Any:
     """The error with file, line and column of each fault."""
     from tocsin._errors import Fault
 
+    for one in error.errors:
+        error.detail = error.detail.replace(f" {one.pointer}: {one.detail}", "")
     error.errors = [Fault(_place(name, one.pointer), one.detail) for one in error.errors]
     error.detail = f"{name}: {error.detail}"
     return error
@@ -117,5 +127,5 @@ def _checked(here: Session, operation: str, name: str, definition: Dict[str, Any
     for kind in ("errors", "warnings"):
         for one in verdict.get(kind) or ():
             place = safe(_place(name, str(one.get("pointer") or "")))
-            click.echo(f"  {kind[:-1]}: {place}: {safe(str(one.get('detail')))}")
+            click.echo(f"  {kind[:-1]}: {place}: {safe(str(one.get('message') or one.get('detail')))}")
     return bool(verdict["valid"])

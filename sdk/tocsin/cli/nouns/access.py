@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Dict, Optional
 
 import click
@@ -40,7 +41,7 @@ declare(users, "get", "getUser", "One user.")
 def password_of(given: Optional[str], words: str, *, twice: bool = False) -> str:
     """A password: what was given (``-`` reads a line), else what somebody types without echo."""
     if given == "-":
-        return click.get_text_stream("stdin").readline().rstrip("\n")
+        return sys.stdin.readline().rstrip("\n")
     if given is not None:
         return given
     if not on_terminal():

@@ -48,7 +48,7 @@ def _deciding(verb: str, done: str) -> Command:
             click.Option(["--iteration"], metavar="ITERATION", help="Which one, in a loop."),
         ],
         callback=decide,
-        help=f"{verb.title()} what waits: a run's step, an execution, an approval. Of a run the step is found by itself.",
+        help=f"{verb.title()} what waits: an approval, an execution, or a step of a run, found by itself.",
     )
     made.carries = (f"{verb}Step", f"{verb}Execution", f"{verb}Approval")  # type: ignore[attr-defined]
     return made

@@ -127,34 +127,25 @@ completion = Command(
 
 _TOPICS: Dict[str, str] = {
     "exit-codes": "\n".join(f"{code:>3}  {words}" for code, words in MEANINGS.items()),
-    "parameters": "\n".join(
-        (
-            "-p ip=203.0.113.50     as the declared type reads it: text, number, true or false, a,b,c",
-            "-p hosts:='[\"a\"]'      as JSON",
-            "-p body=@FILE          the text of a file; -p handle=@@name is the text @name",
-            "--params FILE          a YAML or JSON file with all of them; - reads standard input",
-            "A secret parameter that is required and not given is asked for without echo.",
-        )
-    ),
-    "output": "\n".join(
-        (
-            "-o table   for people: as wide as the terminal, ids whole",
-            "-o json    the whole answer; errors are JSON on standard error",
-            "-o jsonl   an object a line, written as it is read",
-            "-o yaml    the whole answer",
-            "-o id      ids alone, a line each",
-            "NO_COLOR=1 shows no colours; -q says nothing beside the answer.",
-        )
-    ),
-    "environment": "\n".join(
-        (
-            "TOCSIN_URL, TOCSIN_API_KEY   the server and the key",
-            "TOCSIN_PROFILE               the profile in ~/.config/tocsin/config.toml",
-            "TOCSIN_WEBHOOK_SECRET        the secret of webhooks verify",
-            "NO_COLOR                     no colours",
-            "Without any of them the server that `make run` has started in this folder or above it is used.",
-        )
-    ),
+    "parameters": """\
+-p ip=203.0.113.50     as the declared type reads it: text, number, true or false, a,b,c
+-p hosts:='["a"]'      as JSON
+-p body=@FILE          the text of a file; -p handle=@@name is the text @name
+--params FILE          a YAML or JSON file with all of them; - reads standard input
+A secret parameter that is required and not given is asked for without echo.""",
+    "output": """\
+-o table   for people: as wide as the terminal, ids whole
+-o json    the whole answer; errors are JSON on standard error
+-o jsonl   an object a line, written as it is read
+-o yaml    the whole answer
+-o id      ids alone, a line each
+NO_COLOR=1 shows no colours; -q says nothing beside the answer.""",
+    "environment": """\
+TOCSIN_URL, TOCSIN_API_KEY   the server and the key
+TOCSIN_PROFILE               the profile in ~/.config/tocsin/config.toml
+TOCSIN_WEBHOOK_SECRET        the secret of webhooks verify
+NO_COLOR                     no colours
+Without any of them the server that `make run` has started in this folder or above it is used.""",
 }
 
 

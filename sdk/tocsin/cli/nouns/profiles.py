@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any, Dict, List, Optional
 
 import click
@@ -39,7 +40,7 @@ def _login(api_key: Optional[str], username: Optional[str], password: Optional[s
 
 
 def _stdin() -> str:
-    return click.get_text_stream("stdin").readline().strip()
+    return sys.stdin.readline().strip()
 
 
 def _asked(words: str, option: str, *, hidden: bool = False) -> str:
@@ -164,6 +165,4 @@ for _name, _act, _words in (
     ("path", _path, "Where the file with the profiles is."),
 ):
     config.add_command(Command(_name, callback=_act, help=_words))
-config.add_command(
-    Command("use", params=[click.Argument(["name"])], callback=_use, help="Make a profile the default.")
-)
+config.add_command(Command("use", params=[click.Argument(["name"])], callback=_use, help="Make a profile the default."))

@@ -12,14 +12,16 @@ from tocsin.cli.verb import Request, declare
 providers, breakers, stop = noun("providers"), noun("breakers"), noun("stop")
 
 
-def _get(here: Session, request: Request, name: str) -> None:
+def _get(here: Session, _: Request, name: str) -> None:
     """One of the providers; the server has no operation for it."""
     from tocsin.cli.failures import MISSING, Failure
     from tocsin.cli.output.formats import show_one
 
     found = {one["name"]: one.to_dict() for one in here.items("listProviders", {}, {})}
     if name not in found:
-        raise Failure(f"There is no provider {name}; there are {', '.join(sorted(found)) or 'none'}.", MISSING, "not_found")
+        raise Failure(
+            f"There is no provider {name}; there are {', '.join(sorted(found)) or 'none'}.", MISSING, "not_found"
+        )
     show_one(here, found[name], "Provider")
 
 

@@ -14,7 +14,7 @@ _REQUEST = ("namespace", "tenant", "provider", "action_type", "origin", "payload
 _TRYING = ("dedup_key", "include_disabled", "evaluate_all", "evaluate_at", "mock_state", "mock_events")
 
 
-def _get(here: Session, request: Request, rule: str) -> None:
+def _get(here: Session, _: Request, rule: str) -> None:
     """One of the rules; the server has no operation for it."""
     from tocsin.cli.failures import MISSING, Failure
     from tocsin.cli.output.formats import show_one

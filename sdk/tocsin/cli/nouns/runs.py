@@ -72,7 +72,9 @@ declare(runs, "pause", "pauseRun", "Pause it before its next step.", said="{run_
 declare(runs, "resume", "resumeRun", "Let it go on.", said="{run_id} goes on.")
 
 
-def _retry(here: Session, request: Request, given: Any, params: Optional[str], begin: Optional[str], **more: Any) -> int:
+def _retry(
+    here: Session, request: Request, given: Any, params: Optional[str], begin: Optional[str], **more: Any
+) -> int:
     wanted = parameters_of(given, params, lambda: ()) if given or params else None
     body = {"parameters": wanted, "from": begin, **(request.body or {})}
     return started(here, request._replace(body={name: one for name, one in body.items() if one is not None}), **more)

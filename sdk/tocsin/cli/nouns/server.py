@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, Dict, Optional
 
 import click
@@ -33,13 +34,9 @@ def _tail(here: Session, request: Request, last_id: str, count: Optional[int]) -
     """Write each message as it comes."""
     from tocsin.cli.output.formats import as_json
 
-    shown = 0
-    for message in here.client.stream.follow(**request.query, last_id=last_id):
+    for message in islice(here.client.stream.follow(**request.query, last_id=last_id), count):
         one = message.to_dict()
         click.echo(_line(one) if here.output == "table" else as_json(one, indent=None))
-        shown += 1
-        if count is not None and shown >= count:
-            return
 
 
 def _line(one: Dict[str, Any]) -> str:

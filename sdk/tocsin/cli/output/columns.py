@@ -31,7 +31,13 @@ COLUMNS: Dict[str, Tuple[str, ...]] = {
     "Account": ("username", "role", "created_at", "disabled_at"),
 }
 #: columns whose heads are not their members' names
-HEADS = {"execution_id": "id", "target_asset_id": "target", "duration_seconds": "took", "duration_ms": "took"}
+HEADS = {
+    "target_asset_id": "target",
+    "duration_seconds": "took",
+    "duration_ms": "took",
+    "step_count": "steps",
+    "circuit_breaker": "breaker",
+}
 _IDS = ("id", "execution_id", "fingerprint", "username", "name", "provider", "generation", "key_id", "event_id")
 _ID_OF = {
     "Version": "version",

@@ -46,13 +46,18 @@ def cell(name: str, value: Any) -> str:
 
 def table(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Iterable[str]:
     """The lines of a table."""
-    heads = [HEADS.get(name, name).upper().replace("_", " ").removesuffix(" AT") for name in names]
+    heads = [_head(name, first=number == 0) for number, name in enumerate(names)]
     cells = [[cell(name, row.get(name)) for name in names] for row in rows]
     cells = [[_marked(name, text) for name, text in zip(names, row)] for row in cells]
     widths = _widths([heads, *cells], width())
     yield _line(heads, widths, style={"bold": True})
     for row in cells:
         yield _line(row, widths, names)
+
+
+def _head(name: str, *, first: bool) -> str:
+    known = "id" if first and name.endswith("_id") else HEADS.get(name, name)
+    return known.removesuffix("_at").removesuffix("_id").upper().replace("_", " ")
 
 
 def _marked(name: str, text: str) -> str:
@@ -95,7 +100,7 @@ def _styled(text: str, name: str, style: Optional[Mapping[str, Any]]) -> str:
         return text
     if style:
         return click.style(text, **style)
-    word = text.split()[-1] if name == "status" and text.split() else ""
+    word = text.rpartition(" ")[2] if name == "status" else ""
     return click.style(text, fg=MARKS[word][2]) if word in MARKS else text
 
 
@@ -133,5 +138,3 @@ def _item(value: Any, indent: int) -> Iterable[str]:
     lines = list(described(value, indent + 2)) or [" " * (indent + 2) + "{}"]
     yield " " * indent + "- " + lines[0][indent + 2 :]
     yield from lines[1:]
-
-

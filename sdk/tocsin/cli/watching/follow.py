@@ -22,9 +22,10 @@ from tocsin.cli.output.words import coloured, mark, one_line, span
 if TYPE_CHECKING:
     from tocsin.cli.session import Session
 
-_OVER = object()
 #: what arrives within this many seconds is shown together
 _TOGETHER = 0.05
+#: seconds that the last changes may take to arrive
+_LAST = 3.0
 
 
 class Shower(Protocol):
@@ -48,13 +49,7 @@ def watch(here: Session, id: str, *, until: Sequence[str] = (), timeout: Optiona
     shower.begin(handle.refresh())
     try:
         if not _is_there(handle, until):
-            for messages in _changes(reader, deadline):
-                _refresh(handle)
-                shower.changed(messages, handle.state)
-                if _is_there(handle, until):
-                    break
-            else:
-                handle.wait(None if deadline is None else max(0.0, deadline - monotonic()), until or "ended")
+            _follow(handle, reader, shower, until, deadline)
         shower.changed((), handle.state)
     except StillRunning:
         return _left(here, shower, handle, LATE)
@@ -63,6 +58,23 @@ def watch(here: Session, id: str, *, until: Sequence[str] = (), timeout: Optiona
     finally:
         shower.end()
     return _ended(here, handle)
+
+
+def _follow(handle: Any, reader: Any, shower: Shower, until: Sequence[str], deadline: Optional[float]) -> None:
+    """Show each change until it has ended, or is where it was wished to be."""
+    limit = [deadline]
+    try:
+        for messages in _changes(reader, limit):
+            _refresh(handle)
+            shower.changed(messages, handle.state)
+            if handle.ended:
+                limit[0] = monotonic() + _LAST  # the stream has the last changes still, and ends by itself
+            elif handle.status in until:
+                return
+    except StillRunning:
+        if not handle.ended:
+            raise
+    handle.wait(None if deadline is None else max(0.0, deadline - monotonic()), until or "ended")
 
 
 def _handle(here: Session, id: str) -> Any:  # noqa: A002
@@ -110,8 +122,8 @@ def _refresh(handle: Any) -> None:
         return
 
 
-def _changes(reader: Any, deadline: Optional[float]) -> Iterator[List[Any]]:
-    """What happens, as much together as came together.
+def _changes(reader: Any, limit: Sequence[Optional[float]]) -> Iterator[List[Any]]:
+    """What happens, as much together as came together; the moment in ``limit`` may be moved meanwhile.
 
     Raises:
         StillRunning: the time is over.
@@ -122,23 +134,22 @@ def _changes(reader: Any, deadline: Optional[float]) -> Iterator[List[Any]]:
         try:
             for message in reader.events():
                 arrived.put(message)
-            arrived.put(_OVER)
+            arrived.put(StopIteration())
         except BaseException as error:  # noqa: BLE001 - raised where somebody sees it
             arrived.put(error)
 
     threading.Thread(target=read, daemon=True).start()
     begun = monotonic()
     while True:
-        messages = _batch(arrived, deadline)
+        messages, deadline = _batch(arrived, limit[0]), limit[0]
         if not messages and deadline is not None and monotonic() >= deadline:
             raise StillRunning(reader.id, reader.state, deadline - begun)
-        over = [one for one in messages if one is _OVER or isinstance(one, BaseException)]
-        messages = [one for one in messages if one not in over]
+        over = messages.pop() if messages and isinstance(messages[-1], BaseException) else None
         if messages:
             yield messages
-        if over:
-            if over[0] is not _OVER:
-                raise over[0]
+        if over is not None:
+            if not isinstance(over, StopIteration):
+                raise over
             return
 
 
@@ -160,7 +171,7 @@ def _left(here: Session, shower: Shower, handle: Any, code: int) -> int:
     shower.end()
     noun = "runs" if is_run(handle.id) else "executions"
     if here.output == "table":
-        click.echo(f"{handle.id} is {handle.status} and goes on.")
+        click.echo(f"{mark(handle.status)} {handle.id} is still {handle.status}; nothing is cancelled")
     here.say(f"  follow: tocsin watch {handle.id}\n  cancel: tocsin {noun} cancel {handle.id}")
     return code
 

@@ -26,7 +26,7 @@ class Nothing:
 class JsonLines(Nothing):
     """Each change as a JSON object."""
 
-    def changed(self, messages: Sequence[Any], state: Any) -> None:
+    def changed(self, messages: Sequence[Any], state: Any) -> None:  # noqa: ARG002 - as others are called
         """Write what has happened."""
         for one in messages:
             click.echo(as_json(one.to_dict(), indent=None))

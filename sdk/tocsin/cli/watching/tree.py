@@ -23,14 +23,20 @@ class Live:
     def __init__(self, console: Optional[Console] = None) -> None:
         self._console = console or Console(highlight=False)
         self._state: Dict[str, Any] = {}
-        self._screen = Screen(get_renderable=self._picture, console=self._console, refresh_per_second=8)
+        self._screen = Screen(
+            get_renderable=self._picture,
+            console=self._console,
+            refresh_per_second=8,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
 
     def begin(self, state: Any) -> None:
         """Draw the first state."""
         self._state = state.to_dict()
         self._screen.start(refresh=True)
 
-    def changed(self, messages: Sequence[Any], state: Any) -> None:
+    def changed(self, messages: Sequence[Any], state: Any) -> None:  # noqa: ARG002 - as others are called
         """Draw the state anew."""
         self._state = state.to_dict()
         self._screen.refresh()
@@ -90,7 +96,7 @@ def _row(step: Dict[str, Any], run: str, widest: int, *, last: bool) -> Text:
     took = _took(step.get("started_at"), step.get("completed_at")) if status != "skipped" else ""
     row.append(f"  {took}" if took else "", "bright_black")
     if (step.get("passes") or 0) > 1:
-        row.append(f"  ×{step['passes']}", "bright_black")
+        row.append(f"  x{step['passes']}", "bright_black")
     error = step.get("error") or {}
     if status in ("failed", "timeout") and error:
         row.append(f"  {one_line(str(error.get('message') or error.get('code')))}", "red")
