@@ -14,7 +14,6 @@ PAGE = ROOT / "docs" / "cli.md"
 sys.path.insert(0, str(ROOT / "sdk"))
 
 import click  # noqa: E402
-
 from tocsin.cli.failures import MEANINGS  # noqa: E402
 from tocsin.cli.root import NOUNS, OTHERS, SHORT, root  # noqa: E402
 from tocsin.cli.session import shared_options  # noqa: E402

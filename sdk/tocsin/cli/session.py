@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tocsin._answers import Answer
     from tocsin._sync.pages import Pages
 
+#: a person waits
+_TRIES = 3
 FORMATS = ("table", "json", "jsonl", "yaml", "id")
 
 
@@ -47,8 +49,11 @@ class Session:
         sys.modules.setdefault("httpx._main", httpx_main)
         from tocsin import Client
 
-        tries = 3  # a person waits
-        return Client(url, api_key, profile=self.profile, tries=tries)
+        made = Client(url, api_key, profile=self.profile, tries=_TRIES)
+        command = click.get_current_context(silent=True)
+        if command is not None:
+            command.call_on_close(made.close)
+        return made
 
     def call(
         self,

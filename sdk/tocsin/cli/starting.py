@@ -6,8 +6,8 @@ from typing import Any, Dict, List, Optional, Sequence
 
 import click
 
+from tocsin.cli.request import Request
 from tocsin.cli.session import Session
-from tocsin.cli.verb import Request
 
 
 def starting_options() -> List[click.Parameter]:

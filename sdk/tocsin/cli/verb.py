@@ -3,58 +3,40 @@
 A declaration names an operation of the API, what is given by position, and which members of the body are options; the
 places in the path, the filters of the query and the headers are known from the table of operations. In order of time a
 verb asks whether it is meant where it destroys something, calls, and shows the answer: a list as it is read, else one
-object.
+object (``tocsin.cli.request``).
 """
 
 from __future__ import annotations
 
-import re
-from itertools import islice
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, Optional, Sequence
 
 import click
 
 from tocsin._operation import Operation
 from tocsin._operations import OPERATIONS
-from tocsin.cli.options import given_of, kind_of, on_terminal, option, word_of
-from tocsin.cli.session import Session, session, shared_options
+from tocsin.cli.options import kind_of, on_terminal, option, word_of
+from tocsin.cli.request import PLACE, Meaning, Request
+from tocsin.cli.session import session, shared_options
+from tocsin.cli.suggestions import complete
 
-_PLACE = re.compile(r"{(\w+)}")
 #: header → the option for it, and what it says
 _HEADERS = {
     "Idempotency-Key": ("--idempotency-key", "A name of your own for this request: sent twice, it is done once."),
     "If-Match": ("--if-match", "Only if it is still in the state with this ETag."),
     "Prefer": ("--wait", "Seconds to wait for the outcome."),
 }
-#: what a list of nobody's wish is cut to
-_SHOWN = 50
 #: parameters that are meant for programs
 HIDDEN = ("envelope",)
-
-
-class Meaning(NamedTuple):
-    """What a verb does, beside what its operation says."""
-
-    operation: str
-    #: parameters that are given by position, behind the places of the path; ``name?`` may be left out
-    arguments: Tuple[str, ...] = ()
-    #: members of the body that are options
-    members: Tuple[str, ...] = ()
-    #: members that always have the same value
-    fixed: Mapping[str, Any] = {}
-    #: whether the body may come from a file: "may", "must", or "" for no
-    file: str = ""
-    #: the question to whoever destroys something
-    asks: str = ""
-    #: what is told where the answer says nothing
-    said: str = ""
+#: arguments whose words are not their names
+_PLACES = {"calendar_name": "NAME", "from": "OLD", "to": "NEW"}
 
 
 class Command(click.Command):
-    """A command with the options that every command takes."""
+    """A command with the options that every command takes; ``carries`` names the operations that it carries out."""
 
-    def __init__(self, *names: Any, **more: Any) -> None:
-        super().__init__(*names, **more)
+    def __init__(self, name: str, *, carries: Sequence[str] = (), **more: Any) -> None:
+        super().__init__(name, **more)
+        self.carries = tuple(carries)
         self.params = [*self.params, *shared_options()]
 
 
@@ -91,138 +73,41 @@ def declare(
             return act(here, request, **wished)
         return request.shown(here)
 
-    found = Command(name, params=[*_parameters(known), *more], callback=carry_out, help=words)
-    found.carries = operation  # type: ignore[attr-defined]
+    found = Command(name, params=[*_parameters(known), *more], callback=carry_out, help=words, carries=[operation])
     if group is not None:
         group.add_command(found)
     return found
 
 
-class Request(NamedTuple):
-    """A call that is about to be made."""
-
-    meaning: Meaning
-    path: Dict[str, str]
-    query: Dict[str, Any]
-    body: Any
-    headers: Dict[str, Optional[str]]
-    key: Optional[str]
-    #: of a list: how many are shown, or all
-    at_most: Optional[int]
-    everything: bool
-
-    @classmethod
-    def of(cls, meaning: Meaning, given: Dict[str, Any]) -> Request:
-        """The request that a command line means."""
-        known = OPERATIONS[meaning.operation]
-        path = {place: given[place] for place in _PLACE.findall(known.path)}
-        rest = {name: value for name, value in given.items() if name not in path}
-        body = _body(meaning, rest)
-        query = given_of(rest, [name for name in known.query if name not in (body or {})])
-        query.update({name: value for name, value in meaning.fixed.items() if name in known.query})
-        listing = bool(known.items) and "limit" in known.query
-        at_most = query.pop("limit", None) if listing else None
-        headers = {"If-Match": given.get("if_match"), "Prefer": _preference(given.get("prefer"))}
-        key = given.get("idempotency_key")
-        return cls(meaning, path, query, body, headers, key, at_most, bool(given.get("everything")))
-
-    def call(self, here: Session) -> Any:
-        """Call; returns the answer."""
-        more: Dict[str, Any] = {"headers": self.headers, "key": self.key}
-        return here.call(self.meaning.operation, self.path, self.query, body=self.body, **more)
-
-    def shown(self, here: Session) -> None:
-        """Call, and show the answer."""
-        known = OPERATIONS[self.meaning.operation]
-        if known.items:
-            self._listed(here)
-            return
-        body = self.call(here).body
-        if body is None or (self.meaning.said and here.output == "table"):
-            here.say(self.meaning.said.format(**self.path, **(self.body or {})) if self.meaning.said else "Done.")
-            return
-        here.show(self.meaning.operation, body)
-
-    def _listed(self, here: Session) -> None:
-        from tocsin.cli.output.formats import show_list
-
-        known = OPERATIONS[self.meaning.operation]
-        query = dict(self.query)
-        by_number = not query.keys().isdisjoint({"page", "per_page"})
-        at_most = self.at_most or (_SHOWN if here.output == "table" else None)
-        at_most = None if self.everything else at_most
-        if at_most is not None and "limit" in known.query and not by_number:
-            query["limit"] = min(at_most + 1, 100)
-        pages = here.items(self.meaning.operation, self.path, query)
-        items = iter(pages.page().items if by_number else pages)
-        shown = items if at_most is None else islice(items, at_most)
-        show_list(here, (one.to_dict() for one in shown), known.answer)
-        # without this nobody knows whether there is more
-        if at_most is not None and self.at_most is None and next(items, None) is not None:
-            here.say(f"These are the first {at_most}; --all shows all, --limit so many.")
-
-
-def _preference(wait: Optional[float]) -> Optional[str]:
-    return None if wait is None else f"wait={wait:g}"
-
-
-def _body(meaning: Meaning, given: Dict[str, Any]) -> Any:
-    known = OPERATIONS[meaning.operation]
-    if known.method in ("GET", "DELETE"):
-        return None
-    whole = given.get("file")
-    from_file: Any = {}
-    if whole is not None:
-        from tocsin.cli.files import structure_of
-
-        from_file = structure_of(whole)
-        if isinstance(from_file, list):
-            return from_file
-    fixed = {name: value for name, value in meaning.fixed.items() if name in known.body}
-    wanted = [name for name in _members(meaning) if name not in known.query or name not in given]
-    body = {**from_file, **given_of(given, wanted), **fixed}
-    return body if body or known.body else None
-
-
-def _members(meaning: Meaning) -> List[str]:
-    known = OPERATIONS[meaning.operation]
-    arguments = [one.rstrip("?") for one in meaning.arguments]
-    return [*[one for one in arguments if one in known.body], *meaning.members]
-
-
 def _parameters(meaning: Meaning) -> List[click.Parameter]:
-    from tocsin.cli.suggestions import complete
-
     known = OPERATIONS[meaning.operation]
-    found: List[click.Parameter] = [
-        click.Argument([place], metavar=place.upper().replace("CALENDAR_", ""), shell_complete=complete(place))
-        for place in _PLACE.findall(known.path)
-    ]
-    positional = []
-    for one in meaning.arguments:
-        name = one.rstrip("?")
-        positional.append(name)
-        kind = kind_of(meaning.operation, name)
-        needed = not one.endswith("?")
-        shown = (
-            word_of(name).upper().replace("-", "_")
-            if name not in ("from", "to")
-            else {"from": "OLD", "to": "NEW"}[name]
-        )
-        metavar = shown if needed else f"[{shown}]"
-        kinds: Any = None if name in ("from", "to") else kind.type
-        found.append(
-            click.Argument([name], required=needed, metavar=metavar, type=kinds, shell_complete=complete(name))
-        )
+    found: List[click.Parameter] = list(_positional(meaning, known))
+    named = {one.name for one in found}
     if meaning.file:
         found.append(_file(meaning.file))
-    listed = bool(known.items) and "limit" in known.query
-    for name in dict.fromkeys([*known.query, *meaning.members]):
-        if name not in positional and name not in meaning.fixed and name not in HIDDEN:
-            found.append(option(meaning.operation, name))
-    if listed:
+    left_out = {*named, *meaning.fixed, *HIDDEN}
+    wished = dict.fromkeys([*known.query, *meaning.members])
+    found += [option(meaning.operation, name) for name in wished if name not in left_out]
+    if known.items and "limit" in known.query:
         found.append(click.Option(["--all", "everything"], is_flag=True, help="All of them, however many."))
-    return [*found, *_headers(known), *_asking(meaning)]
+    if meaning.asks:
+        found.append(click.Option(["-y", "--yes"], is_flag=True, help="Do not ask."))
+    return [*found, *_headers(known)]
+
+
+def _positional(meaning: Meaning, known: Operation) -> Iterator[click.Parameter]:
+    for one in (*PLACE.findall(known.path), *meaning.arguments):
+        name, needed = one.rstrip("?"), not one.endswith("?")
+        shown = _PLACES.get(name) or word_of(name).upper().replace("-", "_")
+        # the moments between which a list is filtered have the names of versions that are compared
+        kind: Any = None if name in _PLACES else kind_of(meaning.operation, name).type
+        yield click.Argument(
+            [name],
+            required=needed,
+            metavar=shown if needed else f"[{shown}]",
+            type=kind,
+            shell_complete=complete(name),
+        )
 
 
 def _file(how: str) -> click.Parameter:
@@ -240,12 +125,6 @@ def _headers(known: Operation) -> List[click.Parameter]:
 def _header(name: str, flag: str, words: str) -> click.Parameter:
     kind: Any = int if name == "Prefer" else str
     return click.Option([flag, name.lower().replace("-", "_")], type=kind, help=words)
-
-
-def _asking(meaning: Meaning) -> List[click.Parameter]:
-    if not meaning.asks:
-        return []
-    return [click.Option(["-y", "--yes"], is_flag=True, help="Do not ask.")]
 
 
 def confirm(question: str, *, yes: bool) -> None:

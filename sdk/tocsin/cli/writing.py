@@ -49,8 +49,7 @@ def apply_command(group: click.Group, resource: str, operations: Sequence[str], 
 def _command(
     group: click.Group, name: str, words: str, act: Any, operations: Sequence[str], more: List[click.Parameter]
 ) -> Command:
-    made = Command(name, params=[_files(), *more], callback=act, help=words)
-    made.carries = tuple(operations)  # type: ignore[attr-defined]
+    made = Command(name, params=[_files(), *more], callback=act, help=words, carries=operations)
     group.add_command(made)
     return made
 
@@ -59,11 +58,13 @@ def _show(here: Session, operation: str, found: Dict[str, Any]) -> None:
     if here.output == "table":
         click.echo(f"{safe(str(found.get('id')))}  {safe(str(found.get('version') or ''))}  {safe(str(found['name']))}")
         for one in found.get("warnings") or ():
-            here.say(
-                f"  warning: {safe(str(one.get('pointer') or '/'))}: {safe(str(one.get('message') or one.get('detail')))}"
-            )
+            here.say(f"  warning: {_finding(str(one.get('pointer') or '/'), one)}")
     else:
         here.show(operation, found)
+
+
+def _finding(place: str, one: Dict[str, Any]) -> str:
+    return safe(f"{place}: {one.get('message') or one.get('detail')}")
 
 
 def _definition(name: str) -> Dict[str, Any]:
@@ -126,6 +127,5 @@ def _checked(here: Session, operation: str, name: str, definition: Dict[str, Any
     click.echo(f"{name}: {'valid' if verdict['valid'] else 'not valid'}")
     for kind in ("errors", "warnings"):
         for one in verdict.get(kind) or ():
-            place = safe(_place(name, str(one.get("pointer") or "")))
-            click.echo(f"  {kind[:-1]}: {place}: {safe(str(one.get('message') or one.get('detail')))}")
+            click.echo(f"  {kind[:-1]}: {_finding(_place(name, str(one.get('pointer') or '')), one)}")
     return bool(verdict["valid"])

@@ -8,9 +8,10 @@ from typing import Any, Dict, Optional
 import click
 
 from tocsin.cli.options import on_terminal
+from tocsin.cli.request import Request
 from tocsin.cli.root import noun
 from tocsin.cli.session import Session
-from tocsin.cli.verb import Request, declare
+from tocsin.cli.verb import declare
 
 keys, users = noun("keys"), noun("users")
 declare(keys, "list", "listKeys", "The keys, without the keys themselves.")

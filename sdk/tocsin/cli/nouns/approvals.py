@@ -39,7 +39,7 @@ def _deciding(verb: str, done: str) -> Command:
         else:
             here.show(operation, answer)
 
-    made = Command(
+    return Command(
         verb,
         params=[
             click.Argument(["id"], metavar="ID", shell_complete=complete("approval_id")),
@@ -49,9 +49,8 @@ def _deciding(verb: str, done: str) -> Command:
         ],
         callback=decide,
         help=f"{verb.title()} what waits: an approval, an execution, or a step of a run, found by itself.",
+        carries=[f"{verb}{one}" for one in ("Step", "Execution", "Approval")],
     )
-    made.carries = (f"{verb}Step", f"{verb}Execution", f"{verb}Approval")  # type: ignore[attr-defined]
-    return made
 
 
 def _waiting_step(here: Any, run: str) -> str:

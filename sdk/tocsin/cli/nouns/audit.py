@@ -6,9 +6,10 @@ from itertools import islice
 
 import click
 
+from tocsin.cli.request import Request
 from tocsin.cli.root import noun
 from tocsin.cli.session import Session
-from tocsin.cli.verb import Request, declare
+from tocsin.cli.verb import declare
 
 audit = noun("audit")
 _FILTERS = ("namespace", "tenant", "provider", "action_type", "outcome", "verdict", "matched_rule", "caller_id")

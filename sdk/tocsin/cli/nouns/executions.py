@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tocsin.cli.nouns.runs import watch_command
+from tocsin.cli.request import Request
 from tocsin.cli.root import noun
 from tocsin.cli.session import Session
-from tocsin.cli.verb import Request, declare
+from tocsin.cli.verb import declare
 
 executions = noun("executions")
 

@@ -60,8 +60,8 @@ login = Command(
     ],
     callback=_login,
     help="Keep a key for a server in a profile, once the server has accepted it.",
+    carries=["login"],
 )
-login.carries = ("login",)  # type: ignore[attr-defined]
 
 
 def _chosen(here: Session, known: Dict[str, Any]) -> str:
@@ -92,8 +92,9 @@ def _logout() -> None:
     here.say(f"The key of profile {wanted} is forgotten.")
 
 
-logout = Command("logout", callback=_logout, help="Forget the key of a profile; end its session at the server.")
-logout.carries = ("logout",)  # type: ignore[attr-defined]
+logout = Command(
+    "logout", callback=_logout, help="Forget the key of a profile; end its session at the server.", carries=["logout"]
+)
 
 
 def _rows(known: Dict[str, Any]) -> List[Dict[str, Any]]:

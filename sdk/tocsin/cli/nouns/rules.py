@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from tocsin.cli.request import Request
 from tocsin.cli.root import noun
 from tocsin.cli.session import Session
 from tocsin.cli.suggestions import complete
-from tocsin.cli.verb import Request, declare
+from tocsin.cli.verb import declare
 
 rules, embeddings = noun("rules"), noun("embeddings")
 _REQUEST = ("namespace", "tenant", "provider", "action_type", "origin", "payload", "metadata", "status", "fingerprint")

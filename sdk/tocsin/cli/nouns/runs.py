@@ -6,12 +6,13 @@ from typing import Any, Optional, Sequence
 
 import click
 
+from tocsin.cli.request import Request
 from tocsin.cli.root import noun
 from tocsin.cli.session import Session, session
 from tocsin.cli.starting import following_options, started, starting_options
 from tocsin.cli.suggestions import complete
 from tocsin.cli.values import parameter_options, parameters_of
-from tocsin.cli.verb import Command, Request, declare
+from tocsin.cli.verb import Command, declare
 
 runs = noun("runs")
 
@@ -33,8 +34,8 @@ def watch_command(group: Optional[click.Group], place: str, listing: str) -> Com
         ],
         callback=watching,
         help="Follow it until it ends; without an id the newest one.",
+        carries=["followRun"],
     )
-    made.carries = ("followRun",)  # type: ignore[attr-defined]
     if group is not None:
         group.add_command(made)
     return made

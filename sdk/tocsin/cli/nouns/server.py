@@ -7,9 +7,10 @@ from typing import Any, Dict, Optional
 
 import click
 
+from tocsin.cli.request import Request
 from tocsin.cli.root import noun
 from tocsin.cli.session import Session
-from tocsin.cli.verb import Request, declare
+from tocsin.cli.verb import declare
 
 server, stream = noun("server"), noun("stream")
 
@@ -25,8 +26,9 @@ def _metrics(here: Session, request: Request, prometheus: bool) -> None:
 
 
 _PROMETHEUS = click.Option(["--prometheus"], is_flag=True, help="As Prometheus reads them.")
-declare(server, "metrics", "getMetrics", "The numbers of the gateway.", more=[_PROMETHEUS], act=_metrics)
-server.commands["metrics"].carries = ("getMetrics", "getPrometheusMetrics")  # type: ignore[attr-defined]
+declare(server, "metrics", "getMetrics", "The numbers of the gateway.", more=[_PROMETHEUS], act=_metrics).carries += (
+    "getPrometheusMetrics",
+)
 whoami = declare(None, "whoami", "getMe", "Who calls, and what that may do.")
 
 

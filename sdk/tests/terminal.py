@@ -1,0 +1,45 @@
+"""What tests of the command line look at."""
+
+import json
+from typing import Any, Dict, List, NamedTuple
+
+from scripted_server import Scripted
+
+
+class Done(NamedTuple):
+    """What a command has left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Its standard output as JSON."""
+        return json.loads(self.out)
+
+
+def sent(server: Scripted, method: str) -> List[Dict[str, Any]]:
+    """The JSON bodies of all requests of a method."""
+    return [json.loads(one.body) for one in server.requests if one.method == method and one.body]
+
+
+def run_of(status: str = "running", **more: Any) -> Dict[str, Any]:
+    """A run, as the server shows it."""
+    return {
+        "execution_id": "pexec-1",
+        "playbook_id": "pb-isolate",
+        "playbook_name": "Isolate",
+        "version": "1.2.0",
+        "target_asset_id": "laptop-7",
+        "status": status,
+        "created_at": "2026-12-01T08:00:00Z",
+        "started_at": "2026-12-01T08:00:00Z",
+        "duration_seconds": 4.1,
+        "steps": [
+            {"step_id": "enrich", "name": "Look it up", "type": "action", "status": "completed", "duration_ms": 310},
+            {"step_id": "ask", "name": "Isolate it?", "type": "approval", "status": "waiting"},
+            {"step_id": "isolate", "name": "Isolate", "type": "action", "status": "pending"},
+        ],
+        **more,
+    }
