@@ -33,7 +33,12 @@ def _carry_out(given: List[str]) -> int:
     from tocsin.cli.root import root
 
     try:
-        found = root.main(given, prog_name="tocsin", standalone_mode=False)
+        if "_TOCSIN_COMPLETE" in os.environ:
+            from click.shell_completion import shell_complete
+
+            return shell_complete(root, {}, "tocsin", "_TOCSIN_COMPLETE", os.environ["_TOCSIN_COMPLETE"])
+        with root.make_context("tocsin", list(given)) as ctx:
+            found = root.invoke(ctx)
     except BrokenPipeError:
         raise
     except BaseException as error:  # noqa: BLE001 - each becomes one message

@@ -29,6 +29,8 @@ def as_yaml(value: Any) -> str:
     import yaml
 
     text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=draws(), width=100)
+    if _STEERING.search(text):
+        text = yaml.safe_dump(value, sort_keys=False, allow_unicode=False, width=100)
     return text.rstrip("\n")
 
 
