@@ -1,6 +1,5 @@
 """Keys are kept in profiles that nobody else can read, and never shown."""
 
-import os
 import stat
 
 import pytest
@@ -30,7 +29,7 @@ def test_a_key_is_kept_once_the_server_has_accepted_it(tocsin, routes, server, u
     routes["GET /api/me"] = ME
     done = tocsin("login", "--url", server.url, "--api-key", KEY)
     assert done.code == 0
-    assert stat.S_IMODE(os.stat(config_file()).st_mode) == 0o600
+    assert stat.S_IMODE(config_file().stat().st_mode) == 0o600
     assert KEY not in done.out + done.err
     assert profiles()["profiles"]["default"] == {"url": server.url, "api_key": KEY}
     assert tocsin("whoami", "-o", "json").json["name"] == "ci"

@@ -48,7 +48,9 @@ def test_formats_for_programs_have_all_of_it(tocsin, listed):
 
 def test_one_object_is_shown_member_by_member(tocsin, server):
     """Members without a value are left out, what is within is indented."""
-    server.replies = [Reply(200, {"data": run_of("completed", parameters={"hash": "ab", "hosts": ["a", "b"]}, error=None)})]
+    server.replies = [
+        Reply(200, {"data": run_of("completed", parameters={"hash": "ab", "hosts": ["a", "b"]}, error=None)})
+    ]
     lines = tocsin("runs", "get", "pexec-1").out.splitlines()
     assert "status:           completed" in lines
     assert "  hosts: a, b" in lines

@@ -7,7 +7,6 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -24,8 +23,8 @@ def stream(*messages):
     return Reply(200, "".join(blocks), {"Content-Type": "text/event-stream"})
 
 
-def step(id, status, **more):
-    return {"type": "step_changed", "run_id": "pexec-1", "step": id, "status": status, **more}
+def step(name, status, **more):
+    return {"type": "step_changed", "run_id": "pexec-1", "step": name, "status": status, **more}
 
 
 def ended(status="completed", **more):
@@ -63,7 +62,12 @@ def test_a_line_for_each_change_and_one_at_the_end(tocsin, watched):
 @pytest.mark.parametrize(
     ("status", "error", "code", "said"),
     [
-        ("failed", {"code": "http_error", "message": "502", "step_id": "isolate"}, 1, "failed in 4.1 s at step isolate: 502"),
+        (
+            "failed",
+            {"code": "http_error", "message": "502", "step_id": "isolate"},
+            1,
+            "failed in 4.1 s at step isolate: 502",
+        ),
         ("failed", {"message": "lost", "outcome_unknown": True}, 1, "(whether it had its effect is unknown)"),
         ("cancelled", None, 8, "⊘ pexec-1 cancelled"),
     ],
@@ -80,7 +84,14 @@ def test_the_exit_code_tells_how_it_ended(tocsin, routes, status, error, code, s
 def test_programs_get_json(tocsin, watched):
     """``jsonl`` has each change and the last state, ``json`` the last state, ``id`` the id."""
     lines = [json.loads(line) for line in tocsin("watch", "pexec-1", "-o", "jsonl").out.splitlines()]
-    assert [one.get("status") for one in lines] == ["running", "completed", "waiting", "completed", "completed", "completed"]
+    assert [one.get("status") for one in lines] == [
+        "running",
+        "completed",
+        "waiting",
+        "completed",
+        "completed",
+        "completed",
+    ]
     assert lines[-1]["execution_id"] == "pexec-1"
     watched[f"GET {RUN}/events"] = [Reply(204)]
     assert tocsin("watch", "pexec-1", "-o", "json").json["status"] == "completed"
@@ -109,7 +120,9 @@ def test_its_time_is_limited(tocsin, routes, server):
 def test_what_was_started_is_watched(tocsin, watched, server):
     """``run --watch`` sends the parameters, follows the run and ends with its exit code."""
     watched["GET /api/playbooks/pb-isolate"] = {"data": {"id": "pb-isolate", "parameters": []}}
-    watched["POST /api/playbooks/pb-isolate/run"] = Reply(202, {"data": {"execution_id": "pexec-1", "status": "pending"}})
+    watched["POST /api/playbooks/pb-isolate/run"] = Reply(
+        202, {"data": {"execution_id": "pexec-1", "status": "pending"}}
+    )
     done = tocsin("run", "pb-isolate", "--target", "laptop-7", "-p", "reason=x", "--watch")
     assert done.code == 0
     assert done.out.splitlines()[-1].startswith("✓ pexec-1 completed")
@@ -197,10 +210,9 @@ def test_forty_columns_are_enough_for_it(server, watched):
 
 def test_ctrl_c_leaves_the_run_alone(server, routes):
     """Ctrl-C ends the watching with 130, says how to cancel, and cancels nothing."""
-
     routes[f"GET {RUN}"] = {"data": run_of()}
     routes[f"GET {RUN}/events"] = problem(503, "busy")
-    code, drawn = on_terminal(server, "watch", "pexec-1", strike="enrich".encode())
+    code, drawn = on_terminal(server, "watch", "pexec-1", strike=b"enrich")
     assert code == 130
     text = plain(drawn)
     assert "pexec-1 is still running; nothing is cancelled" in text

@@ -46,8 +46,8 @@ def watch(here: Session, id: str, *, until: Sequence[str] = (), timeout: Optiona
     handle, reader = _handle(here, id), _handle(here, id)
     deadline = None if timeout is None else monotonic() + timeout
     shower = _shower(here)
-    shower.begin(handle.refresh())
     try:
+        shower.begin(handle.refresh())
         if not _is_there(handle, until):
             _follow(handle, reader, shower, until, deadline)
         shower.changed((), handle.state)
@@ -171,7 +171,7 @@ def _left(here: Session, shower: Shower, handle: Any, code: int) -> int:
     shower.end()
     noun = "runs" if is_run(handle.id) else "executions"
     if here.output == "table":
-        click.echo(f"{mark(handle.status)} {handle.id} is still {handle.status}; nothing is cancelled")
+        click.echo(f"{mark(handle.status)} {handle.id} is still {handle.status or 'under way'}; nothing is cancelled")
     here.say(f"  follow: tocsin watch {handle.id}\n  cancel: tocsin {noun} cancel {handle.id}")
     return code
 
