@@ -1,6 +1,6 @@
 """Writes ``docs/cli.md`` from the commands: ``python sdk/tools/commands.py``.
 
-The page is this module's introduction, then a section for each noun with its verbs, their arguments and options.
+The page is this module's introduction, then a table for each noun with its verbs, their arguments and options.
 """
 
 from __future__ import annotations
@@ -83,32 +83,30 @@ def page() -> str:
 
 def _sections() -> Iterator[str]:
     ctx = click.Context(root, info_name="tocsin")
-    for title, some in (("Nouns", NOUNS), ("Short forms", SHORT), ("Others", OTHERS)):
-        yield f"## {title}\n"
-        for name in some:
-            command = root.get_command(ctx, name)
-            if isinstance(command, click.Group):
-                yield f"### {name}\n\n{some[name][1]}\n"
-                for verb, one in command.commands.items():
-                    yield from _command(one, f"{name} {verb}", "####")
-            elif command is not None and title == "Short forms":
-                yield f"* `tocsin {name}`: {some[name][1]}"
-            elif command is not None:
-                yield from _command(command, name, "###")
-        yield ""
+    yield "## The commands\n\n`tocsin NOUN VERB --help` tells what each option means.\n"
+    for name, (_, words) in NOUNS.items():
+        group = root.get_command(ctx, name)
+        assert isinstance(group, click.Group)
+        rows = [_command(one, f"{name} {verb}") for verb, one in group.commands.items()]
+        yield f"### {name}\n\n{words}\n\n{_table(rows)}"
+    for title, some in (("Short forms", SHORT), ("Others", OTHERS)):
+        commands = [(name, root.get_command(ctx, name)) for name in some]
+        yield f"### {title}\n\n{_table([_command(one, name) for name, one in commands if one is not None])}"
 
 
-def _command(command: click.Command, name: str, level: str) -> Iterator[str]:
-    ctx = click.Context(command, info_name=f"tocsin {name}")
-    usage = " ".join(command.collect_usage_pieces(ctx)).replace("[OPTIONS]", "").split()
-    yield f"{level} {name}\n"
-    yield f"`{' '.join(['tocsin', name, *usage])}`\n"
-    # code in a help text is set off with \b
-    yield f"{(command.help or '').partition(chr(8))[0].strip()}\n"
+def _table(rows: list[str]) -> str:
+    return "\n".join(["| command | | options |", "|---|---|---|", *rows, ""])
+
+
+def _command(command: click.Command, name: str) -> str:
+    usage = " ".join(command.collect_usage_pieces(click.Context(command, info_name=name))).replace("[OPTIONS]", "")
+    # how a shell is set up is told above
+    words = " ".join((command.help or "").partition("\b")[0].split())
     shared = {one.name for one in shared_options()}
-    rows = [_row(one, ctx) for one in command.params if isinstance(one, click.Option) and one.name not in shared]
-    if rows:
-        yield "\n".join(["| option | |", "|---|---|", *rows, ""])
+    options = [one for one in command.params if isinstance(one, click.Option) and one.name not in shared]
+    named = " ".join(f"`{max(one.opts, key=len)}`" for one in options)
+    usage = usage.replace("|", "\\|")
+    return f"| `{' '.join([name, *usage.split()])}` | {words} | {named} |"
 
 
 def _row(option: click.Parameter, ctx: click.Context) -> str:

@@ -6,8 +6,10 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import click
 
+from tocsin._operations import OPERATIONS
 from tocsin.cli.failures import INVALID, Failure
 from tocsin.cli.files import line_of, structure_of
+from tocsin.cli.options import option
 from tocsin.cli.output.words import safe
 from tocsin.cli.session import Session, session
 from tocsin.cli.verb import Command
@@ -20,7 +22,7 @@ def _files() -> click.Parameter:
 def apply_command(group: click.Group, resource: str, operations: Sequence[str], words: str) -> Command:
     """The verb ``apply``: create what a file defines, or replace it where it exists."""
 
-    def apply(files: Tuple[str, ...], id: Optional[str], dry_run: bool) -> None:  # noqa: A002
+    def apply(files: Tuple[str, ...], id: Optional[str], dry_run: bool, force: Optional[bool] = None) -> None:  # noqa: A002
         here = session()
         if id is not None and len(files) > 1:
             raise click.UsageError("--id takes one file.", click.get_current_context())
@@ -30,20 +32,15 @@ def apply_command(group: click.Group, resource: str, operations: Sequence[str], 
             if dry_run:
                 _checked(here, f"validate{resource[:-1].title()}", name, definition)
                 continue
-            found = _applied(here, resource, name, definition, id)
+            found = _applied(here, resource, name, definition, {"id": id, "force": force})
             _show(here, operations[1], found)
 
-    return _command(
-        group,
-        "apply",
-        words,
-        apply,
-        operations,
-        [
-            click.Option(["--id"], metavar="ID", help="The id, in place of the one in the file."),
-            click.Option(["--dry-run"], is_flag=True, help="Check it, and write nothing."),
-        ],
-    )
+    options: List[click.Parameter] = [
+        click.Option(["--id"], metavar="ID", help="The id, in place of the one in the file."),
+        click.Option(["--dry-run"], is_flag=True, help="Check it, and write nothing."),
+    ]
+    options += [option(one, "force") for one in operations if "force" in OPERATIONS[one].query]
+    return _command(group, "apply", words, apply, operations, options)
 
 
 def _command(
@@ -75,16 +72,12 @@ def _definition(name: str) -> Dict[str, Any]:
 
 
 def _applied(
-    here: Session,
-    resource: str,
-    name: str,
-    definition: Dict[str, Any],
-    id: Optional[str],  # noqa: A002
+    here: Session, resource: str, name: str, definition: Dict[str, Any], how: Dict[str, Any]
 ) -> Dict[str, Any]:
     from tocsin._errors import ApiError
 
     try:
-        found: Dict[str, Any] = getattr(here.client, resource).apply(definition, id=id).to_dict()
+        found: Dict[str, Any] = getattr(here.client, resource).apply(definition, **how).to_dict()
     except ApiError as error:
         raise located(error, name) from None
     return found

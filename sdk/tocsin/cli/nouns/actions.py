@@ -31,6 +31,7 @@ declare(
 )
 declare(actions, "enable", "enableAction", "Let it be triggered again.", said="{action_id} is enabled.")
 declare(actions, "disable", "disableAction", "Let it no longer be triggered.", said="{action_id} is disabled.")
+declare(actions, "schema", "getActionSchema", "The JSON Schema of a definition, for editors.")
 declare(actions, "versions", "listActionVersions", "Its versions, the newest first.")
 declare(actions, "executions", "listActionExecutions", "Its executions, the newest first.")
 

@@ -34,6 +34,7 @@ declare(
 )
 declare(playbooks, "enable", "enablePlaybook", "Let it be run again.", said="{playbook_id} is enabled.")
 declare(playbooks, "disable", "disablePlaybook", "Let it no longer be run.", said="{playbook_id} is disabled.")
+declare(playbooks, "schema", "getPlaybookSchema", "The JSON Schema of a definition, for editors.")
 declare(playbooks, "versions", "listPlaybookVersions", "Its versions, the newest first.")
 declare(playbooks, "runs", "listPlaybookRuns", "Its runs, the newest first.")
 declare(
