@@ -1,9 +1,15 @@
 """What tests of the command line look at."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any, Dict, List, NamedTuple
 
-from scripted_server import Scripted
+from scripted_server import KEY, Scripted
+
+SDK = Path(__file__).parents[1]
 
 
 class Done(NamedTuple):
@@ -43,3 +49,19 @@ def run_of(status: str = "running", **more: Any) -> Dict[str, Any]:
         ],
         **more,
     }
+
+
+def shell(server, *words, given=None, **environment):
+    """The command line in a process of its own."""
+    known = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "TOCSIN_URL": server.url, "TOCSIN_API_KEY": KEY}
+    path = os.pathsep.join([str(SDK), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, "-m", "tocsin._command", *words],
+        input=given,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        env={**known, "PYTHONPATH": path, **environment},
+    )

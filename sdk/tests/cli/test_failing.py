@@ -4,30 +4,11 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from scripted_server import KEY, Reply, problem
-from terminal import run_of
+from terminal import SDK, run_of, shell
 from tocsin.cli.failures import MEANINGS
-
-SDK = Path(__file__).parents[2]
-
-
-def shell(server, *words, given=None, **environment):
-    """The command line in a process of its own."""
-    known = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "TOCSIN_URL": server.url, "TOCSIN_API_KEY": KEY}
-    path = os.pathsep.join([str(SDK), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [sys.executable, "-m", "tocsin._command", *words],
-        input=given,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-        env={**known, "PYTHONPATH": path, **environment},
-    )
 
 
 @pytest.mark.parametrize(

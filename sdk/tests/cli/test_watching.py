@@ -7,13 +7,11 @@ import signal
 import struct
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from scripted_server import KEY, Reply, problem
-from terminal import run_of
+from terminal import SDK, run_of, shell
 
-SDK = Path(__file__).parents[2]
 RUN = "/api/playbooks/executions/pexec-1"
 
 
@@ -98,22 +96,22 @@ def test_programs_get_json(tocsin, watched):
     assert tocsin("watch", "pexec-1", "-o", "id").out == "pexec-1\n"
 
 
-def test_it_stops_where_it_is_wished(tocsin, routes):
+def test_it_stops_where_it_is_wished(server, routes):
     """``--until paused`` ends where a person has to decide, with 0."""
     routes[f"GET {RUN}/events"] = [stream(step("ask", "waiting")), stream()]
     routes[f"GET {RUN}"] = [{"data": run_of()}, {"data": run_of("paused")}]
-    done = tocsin("watch", "pexec-1", "--until", "paused")
-    assert (done.code, done.out.splitlines()[-1]) == (0, "‖ pexec-1 paused in 4.1 s")
+    done = shell(server, "watch", "pexec-1", "--until", "paused", LC_ALL="C.UTF-8")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "‖ pexec-1 paused in 4.1 s")
 
 
-def test_its_time_is_limited(tocsin, routes, server):
+def test_its_time_is_limited(server, routes):
     """After ``--timeout`` it ends with 7, cancels nothing and says how to."""
     routes[f"GET {RUN}/events"] = problem(503, "busy")
     routes[f"GET {RUN}"] = {"data": run_of()}
-    done = tocsin("watch", "pexec-1", "--timeout", "0.2")
-    assert done.code == 7
-    assert done.out.splitlines()[-1] == "● pexec-1 is still running; nothing is cancelled"
-    assert "tocsin runs cancel pexec-1" in done.err
+    done = shell(server, "watch", "pexec-1", "--timeout", "0.2", LC_ALL="C.UTF-8")
+    assert done.returncode == 7
+    assert done.stdout.splitlines()[-1] == "● pexec-1 is still running; nothing is cancelled"
+    assert "tocsin runs cancel pexec-1" in done.stderr
     assert {one.method for one in server.requests} == {"GET"}
 
 
