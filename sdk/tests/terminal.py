@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +68,43 @@ def shell(server, *words, given=None, **environment):
         check=False,
         env={**known, "PYTHONPATH": path, **environment},
     )
+
+
+def on_terminal(server, *words, columns=80, strike=None, key=KEY):
+    """The command line on a terminal; returns the exit code and what it has drawn."""
+    import fcntl
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    path = os.pathsep.join([str(SDK), os.environ.get("PYTHONPATH", "")])
+    known = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "TERM": "xterm", "LC_ALL": "C.UTF-8", "HOME": "/nowhere"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tocsin._command", *words],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**known, "TOCSIN_URL": server.url, "TOCSIN_API_KEY": key},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    drawn = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:
+            break
+        drawn += part
+        if strike and strike in drawn:
+            process.send_signal(signal.SIGINT)
+            strike = None
+        if not part:
+            break
+    os.close(ours)
+    return process.wait(timeout=20), drawn.decode()
+
+
+def plain(drawn):
+    """What was drawn, without colours; where a line is drawn anew, a line begins."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.replace("\x1b[2K", "\n")).replace("\r", "")

@@ -1,16 +1,10 @@
 """Watching shows each change, ends with one line, and never touches what it watches."""
 
 import json
-import os
-import re
-import signal
-import struct
-import subprocess
-import sys
 
 import pytest
-from scripted_server import KEY, Reply, problem
-from terminal import SDK, run_of, shell
+from scripted_server import Reply, problem
+from terminal import on_terminal, plain, run_of, shell
 
 RUN = "/api/playbooks/executions/pexec-1"
 
@@ -142,46 +136,6 @@ def test_a_single_execution_is_watched_by_its_id(tocsin, routes):
     routes["GET /api/actions/executions/exec-1"] = [{"data": execution}, {"data": over}]
     done = tocsin("watch", "exec-1")
     assert (done.code, done.out.splitlines()[-1]) == (1, "✗ exec-1 timeout: too late")
-
-
-def on_terminal(server, *words, columns=80, strike=None):
-    """The command line on a terminal; returns the exit code and what it has drawn."""
-    pty = pytest.importorskip("pty")
-    import fcntl
-    import termios
-
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    path = os.pathsep.join([str(SDK), os.environ.get("PYTHONPATH", "")])
-    known = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "TERM": "xterm", "LC_ALL": "C.UTF-8", "HOME": "/nowhere"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tocsin._command", *words],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={**known, "TOCSIN_URL": server.url, "TOCSIN_API_KEY": KEY},
-        start_new_session=True,
-    )
-    os.close(theirs)
-    drawn = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:
-            break
-        drawn += part
-        if strike and strike in drawn:
-            process.send_signal(signal.SIGINT)
-            strike = None
-        if not part:
-            break
-    os.close(ours)
-    return process.wait(timeout=20), drawn.decode()
-
-
-def plain(drawn):
-    """What was drawn, without colours; where a line is drawn anew, a line begins."""
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.replace("\x1b[2K", "\n")).replace("\r", "")
 
 
 def test_a_terminal_shows_a_live_tree(server, watched):
