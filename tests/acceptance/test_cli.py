@@ -53,7 +53,7 @@ def test_from_two_files_to_the_end_of_a_run(stack, tocsin, tmp_path):
     applied = tocsin("actions", "apply", tmp_path / "action.yaml", "-o", "json")
     assert (applied.code, applied.err) == (0, "")
     act = applied.json["id"]
-    assert tocsin("trigger", act, "-p", "times=3", "--watch", "-o", "json").json["output"] == {"times": 3}
+    assert tocsin("trigger", act, "-p", "times=3", "--watch", "-o", "json").json["output"]["body"] == '{"times":3}'
     refused = tocsin("trigger", act, "-p", "times=3", "-p", "tims=4")
     assert refused.code == 6
     assert "tims" in refused.err
@@ -73,7 +73,7 @@ def test_from_two_files_to_the_end_of_a_run(stack, tocsin, tmp_path):
     run = lines[0].split()[0]
     assert lines[-1].startswith(f"✓ {run} completed in ")
     assert tocsin("runs", "list", "--target", target, "-o", "id").out == f"{run}\n"
-    assert tocsin("runs", "steps", run, "-o", "json").json[0]["output"] == {"times": 5}
+    assert tocsin("runs", "steps", run, "-o", "json").json[0]["output"]["body"] == '{"times":5}'
     near = tocsin("playbooks", "get", f"{found}x")
     assert near.code == 3
     assert found in near.err
@@ -86,7 +86,8 @@ def test_a_run_waits_for_a_decision_and_is_cancelled(stack, tocsin):
     done = tocsin("run", playbook, "--target", name(), "--until", "paused", "--timeout", "60")
     assert done.code == 0
     run = done.out.split()[0]
-    assert f"decide: tocsin approve {run} ask" in done.out
+    assert "ask waiting" in done.out
+    assert f"decide: tocsin approve {run} ask" in done.err
     late = tocsin("watch", run, "--timeout", "0.2")
     assert late.code == 7
     decided = tocsin("approve", run, "--note", "user told", key=stack.nursery.make_key())

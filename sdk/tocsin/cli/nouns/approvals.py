@@ -35,7 +35,7 @@ def _deciding(verb: str, done: str) -> Command:
             operation, path = f"{verb}Approval", {"approval_id": id}
         answer = here.call(operation, path, body=body).body
         if here.output == "table":
-            here.say(f"{' '.join(reversed(list(path.values())))} is {done}.")
+            here.say(f"{' of '.join(reversed(list(path.values())))} is {done}.")
         else:
             here.show(operation, answer)
 

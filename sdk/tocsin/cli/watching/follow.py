@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _TOGETHER = 0.05
 #: seconds that the last changes may take to arrive
 _LAST = 3.0
+#: the same where nothing says that they were the last
+_QUIET = 0.3
 
 
 class Shower(Protocol):
@@ -67,12 +69,11 @@ def _follow(handle: Any, reader: Any, shower: Shower, until: Sequence[str], dead
         for messages in _changes(reader, limit):
             _refresh(handle)
             shower.changed(messages, handle.state)
-            if handle.ended:
-                limit[0] = monotonic() + _LAST  # the stream has the last changes still, and ends by itself
-            elif handle.status in until:
-                return
+            if _is_there(handle, until):
+                # the stream has the last changes still; where the run has ended it ends by itself
+                limit[0] = monotonic() + (_LAST if handle.ended else _QUIET)
     except StillRunning:
-        if not handle.ended:
+        if not _is_there(handle, until):
             raise
     handle.wait(None if deadline is None else max(0.0, deadline - monotonic()), until or "ended")
 
@@ -183,6 +184,9 @@ def _ended(here: Session, handle: Any) -> int:
         here.show("getRun" if is_run(handle.id) else "getExecution", state)
     else:
         click.echo(last_line(handle.id, state))
+        for step in state.get("steps") or ():
+            if step.get("status") == "waiting" and step.get("type") == "approval":
+                here.say(f"  decide: tocsin approve {handle.id} {step.get('step_id')}")
     if not handle.ended or handle.status == "completed":
         return DONE
     return CANCELLED if handle.status == "cancelled" else ENDED_OTHERWISE
