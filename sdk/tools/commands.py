@@ -42,9 +42,9 @@ Each command takes these options:
 
 {options}
 
-Lists show the first 50 items as a table; `--limit` shows so many, `--all` all of them. The other formats always have
-all items, unless `--limit` is given. Tables are as wide as the terminal and never cut an id. Without a terminal, and
-with `NO_COLOR`, there are no colours.
+A table shows the first 50 items of a list; `--limit N` shows the first N, `--all` all of them. The other formats have all
+items unless `--limit` is given. Tables are as wide as the terminal and never cut an id. Without a terminal, and with
+`NO_COLOR`, there are no colours.
 
 **Parameters** of actions and playbooks are read as their declared type says: `-p ip=203.0.113.50`,
 `-p hosts:='["a", "b"]'` (JSON), `-p body=@file` (the text of a file), `--params FILE` (YAML or JSON, `-` for standard
@@ -56,8 +56,8 @@ input). A secret parameter that is required and not given is asked for without e
 
 **Watching** (`tocsin watch ID`, `--watch`) draws the run as a live tree on a terminal and writes a line per change
 elsewhere, a JSON object per change with `-o jsonl`. It goes on by itself when the server is restarted, and ends with
-one line. `--until paused` stops where a person has to decide, `--timeout 60` after a minute. Ctrl-C ends the watching
-only: what runs goes on.
+one line. `--until paused` stops where a person has to decide, `--timeout 60` after a minute. Ctrl-C ends the
+watching only: the run goes on.
 
 **Exit codes**:
 
@@ -100,7 +100,7 @@ def _table(rows: list[str]) -> str:
 
 def _command(command: click.Command, name: str) -> str:
     usage = " ".join(command.collect_usage_pieces(click.Context(command, info_name=name))).replace("[OPTIONS]", "")
-    # how a shell is set up is told above
+    # the page describes how to set up a shell
     words = " ".join((command.help or "").partition("\b")[0].split())
     shared = {one.name for one in shared_options()}
     options = [one for one in command.params if isinstance(one, click.Option) and one.name not in shared]

@@ -42,7 +42,7 @@ def _carry_out(given: List[str]) -> int:
     except BrokenPipeError:
         raise
     except BaseException as error:  # noqa: BLE001 - each becomes one message
-        from tocsin.cli.failures import told
+        from tocsin.cli.failures import reported
 
-        return told(error, given)
+        return reported(error, given)
     return found if isinstance(found, int) else 0

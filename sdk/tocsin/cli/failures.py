@@ -1,7 +1,7 @@
 """What goes wrong, as one message on standard error and an exit code.
 
-With ``-o json`` (``jsonl``) the message is a JSON object. A traceback is shown to nobody: what is not foreseen is one
-line, too, and ``TOCSIN_DEBUG=1`` raises it.
+With ``-o json`` (``jsonl``) the message is a JSON object. No error shows a traceback: an unforeseen one
+is one line, too, and ``TOCSIN_DEBUG=1`` raises it.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ DONE, ENDED_OTHERWISE, USAGE, MISSING, DENIED, CONFLICT, INVALID, LATE, CANCELLE
 INTERRUPTED = 130
 MEANINGS = {
     DONE: "done",
-    ENDED_OTHERWISE: "what was started or watched ended, and not as completed",
-    USAGE: "the command line or its configuration is not understood",
-    MISSING: "there is no such thing",
-    DENIED: "there is no valid key, or it may not do this",
-    CONFLICT: "the state of the thing does not allow it, or somebody else has changed it",
-    INVALID: "values or a file do not fit what is declared",
-    LATE: "the time to wait is over; what runs goes on",
-    CANCELLED: "what was watched was cancelled",
+    ENDED_OTHERWISE: "the execution or run ended, and not as completed",
+    USAGE: "the command line or its configuration is wrong",
+    MISSING: "the resource does not exist",
+    DENIED: "the key is not valid, or lacks the permission",
+    CONFLICT: "the resource's state does not allow it, or another caller has changed it",
+    INVALID: "a value or a file is invalid",
+    LATE: "the time limit passed; the execution or run goes on",
+    CANCELLED: "the execution or run was cancelled",
     UNREACHED: "the server cannot be reached, or fails",
-    INTERRUPTED: "Ctrl-C; what runs goes on",
+    INTERRUPTED: "Ctrl-C; the execution or run goes on",
 }
 _OF_STATUS = {
     400: INVALID,
@@ -60,7 +60,7 @@ class Failure(click.ClickException):
         self.word = word
 
 
-def told(error: BaseException, given: Sequence[str]) -> int:
+def reported(error: BaseException, given: Sequence[str]) -> int:
     """Say what went wrong; returns the exit code."""
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code

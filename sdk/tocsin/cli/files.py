@@ -73,7 +73,7 @@ def _word(name: Any) -> str:
 
 
 def line_of(name: str, pointer: str) -> Optional[Tuple[int, int]]:
-    """Line and column of what a JSON pointer means in a YAML or JSON file; None where that cannot be told."""
+    """Line and column of what a JSON pointer means in a YAML or JSON file; None where it is unknown."""
     import yaml
 
     try:

@@ -1,4 +1,4 @@
-"""The file with the profiles, written: as readable as it was, for nobody else, and whole at every moment."""
+"""Writes the file with the profiles: readable by its owner alone, and replaced as a whole."""
 
 from __future__ import annotations
 

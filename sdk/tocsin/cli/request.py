@@ -11,12 +11,12 @@ from tocsin.cli.options import given_of
 from tocsin.cli.session import Session
 
 PLACE = re.compile(r"{(\w+)}")
-#: a table of nobody's wish is cut to so many rows
+#: rows of a table where neither --limit nor --all is given
 _SHOWN = 50
 
 
 class Meaning(NamedTuple):
-    """What a verb does, beside what its operation says."""
+    """What a verb does in addition to its operation."""
 
     operation: str
     #: parameters that are given by position, behind the places of the path; ``name?`` may be left out
@@ -27,9 +27,9 @@ class Meaning(NamedTuple):
     fixed: Mapping[str, Any] = {}
     #: whether the body may come from a file: "may", "must", or "" for no
     file: str = ""
-    #: the question to whoever destroys something
+    #: the question before something is destroyed
     asks: str = ""
-    #: what is told where the answer says nothing
+    #: the message where the answer has no content
     said: str = ""
 
 
@@ -92,9 +92,9 @@ class Request(NamedTuple):
         items = iter(pages.page().items if by_number else pages)
         shown = items if at_most is None else islice(items, at_most)
         show_list(here, (one.to_dict() for one in shown), known.answer)
-        # without this nobody knows whether there is more
+        # the caller must not take a part for the whole
         if at_most is not None and self.at_most is None and next(items, None) is not None:
-            here.say(f"These are the first {at_most}; --all shows all, --limit so many.")
+            here.say(f"These are the first {at_most}; --all shows all, --limit N the first N.")
 
 
 def _preference(wait: Optional[float]) -> Optional[str]:

@@ -12,8 +12,8 @@ from tocsin.cli.session import shared_options
 _ROOM = "tocsin.cli.nouns."
 #: noun → the module and the name of its group in it, and what it is for
 NOUNS: Dict[str, Tuple[str, str]] = {
-    "actions": ("actions:actions", "What can be done: define, version, trigger."),
-    "executions": ("executions:executions", "Single doings of actions: follow, cancel, decide."),
+    "actions": ("actions:actions", "Operations that can be triggered: define, version, trigger them."),
+    "executions": ("executions:executions", "Executions of actions: follow, cancel, decide."),
     "playbooks": ("playbooks:playbooks", "Combinations of actions: define, run, import, export."),
     "runs": ("runs:runs", "Executions of playbooks: follow, steer, compare."),
     "approvals": ("approvals:approvals", "What waits for a decision."),
@@ -40,14 +40,14 @@ SHORT: Dict[str, Tuple[str, str]] = {
     "run": ("playbooks:run", "Run a playbook."),
     "trigger": ("actions:trigger", "Trigger an action."),
     "watch": ("runs:watch", "Follow a run or an execution until it ends."),
-    "approve": ("approvals:approve_any", "Approve what waits: a run's step, an execution, an approval."),
-    "reject": ("approvals:reject_any", "Reject what waits: a run's step, an execution, an approval."),
+    "approve": ("approvals:approve_any", "Approve a run's step, an execution or an approval."),
+    "reject": ("approvals:reject_any", "Reject a run's step, an execution or an approval."),
     "send": ("events:send", "Report an event, which may start playbooks."),
 }
 OTHERS: Dict[str, Tuple[str, str]] = {
     "login": ("profiles:login", "Keep a key for a server in a profile."),
     "logout": ("profiles:logout", "Forget the key of a profile."),
-    "whoami": ("server:whoami", "Who calls, and what that may do."),
+    "whoami": ("server:whoami", "The caller with its role and permissions."),
     "doctor": ("doctor:doctor", "Find out what is wrong between here and the server."),
     "completion": ("local:completion", "Completion for bash, zsh and fish."),
     "api": ("local:api", "Call any path of the API."),
@@ -61,7 +61,7 @@ class Root(click.Group):
     """Imports a command when it is called."""
 
     def list_commands(self, _: click.Context) -> List[str]:
-        """All commands, in the order in which they are told."""
+        """All commands, in the order of the help page."""
         return list(COMMANDS)
 
     def get_command(self, _: click.Context, cmd_name: str) -> Optional[click.Command]:
@@ -73,7 +73,7 @@ class Root(click.Group):
         return found
 
     def resolve_command(self, ctx: click.Context, args: List[str]) -> Resolved:
-        """The command that is meant; a misspelt one is told what it may be."""
+        """The command of a name; for a misspelt one the error names the nearest."""
         return suggesting(self, ctx, args, super().resolve_command)
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
@@ -101,7 +101,7 @@ class Nouns(click.Group):
     """The verbs of a noun."""
 
     def resolve_command(self, ctx: click.Context, args: List[str]) -> Resolved:
-        """The verb that is meant; a misspelt one is told what it may be."""
+        """The verb of a name; for a misspelt one the error names the nearest."""
         return suggesting(self, ctx, args, super().resolve_command)
 
     def list_commands(self, _: click.Context) -> List[str]:

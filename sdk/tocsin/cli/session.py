@@ -88,7 +88,7 @@ class Session:
         show_one(self, body, known.answer)
 
     def say(self, text: str) -> None:
-        """Tell a person something beside the answer; on standard error, and not with ``--quiet``."""
+        """Write a hint to standard error, unless ``--quiet`` is given."""
         if not self.quiet:
             click.echo(text, err=True)
 
@@ -125,6 +125,10 @@ def shared_options() -> List[click.Parameter]:
         click.Option(["--profile"], metavar="NAME", help="The profile to use.", callback=_setting("profile"), **more),
         click.Option(["--url"], metavar="URL", help="The server to call.", callback=_setting("url"), **more),
         click.Option(
-            ["-q", "--quiet"], is_flag=True, help="Say nothing beside the answer.", callback=_setting("quiet"), **more
+            ["-q", "--quiet"],
+            is_flag=True,
+            help="Write the answer alone, without hints.",
+            callback=_setting("quiet"),
+            **more,
         ),
     ]

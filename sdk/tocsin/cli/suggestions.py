@@ -63,7 +63,7 @@ Completing = Callable[["click.Context", "click.Parameter", str], "List[Completio
 
 
 def complete(place: str) -> Optional[Completing]:
-    """What completes a parameter; None where nobody knows."""
+    """The completion of a parameter; None where there is none."""
     if place not in _LISTS:
         return None
 

@@ -2,7 +2,7 @@
 
 A declaration names an operation of the API, what is given by position, and which members of the body are options; the
 places in the path, the filters of the query and the headers are known from the table of operations. In order of time a
-verb asks whether it is meant where it destroys something, calls, and shows the answer: a list as it is read, else one
+verb asks for confirmation if it destroys something, calls, and shows the answer: a list while it is read, else one
 object (``tocsin.cli.request``).
 """
 
@@ -128,7 +128,7 @@ def _header(name: str, flag: str, words: str) -> click.Parameter:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask whoever sits at a terminal; elsewhere it takes ``--yes``."""
+    """Ask the person at the terminal; without a terminal require ``--yes``."""
     if not question or yes:
         return
     if not on_terminal():

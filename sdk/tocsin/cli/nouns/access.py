@@ -40,7 +40,7 @@ declare(users, "get", "getUser", "One user.")
 
 
 def password_of(given: Optional[str], words: str, *, twice: bool = False) -> str:
-    """A password: what was given (``-`` reads a line), else what somebody types without echo."""
+    """A password: the given one (``-`` reads a line), else typed by the user without echo."""
     if given == "-":
         return sys.stdin.readline().rstrip("\n")
     if given is not None:
@@ -90,7 +90,7 @@ declare(
     users,
     "disable",
     "disableUser",
-    "Let nobody sign in as this user any longer.",
+    "Let the user no longer sign in.",
     asks="Disable {username}?",
     said="{username} is disabled.",
 )

@@ -16,9 +16,9 @@ _FILTERS = ("namespace", "tenant", "provider", "action_type", "outcome", "verdic
 
 declare(audit, "search", "listRecords", "The records that match all filters, the newest first.")
 declare(audit, "get", "getRecord", "The record of an execution, by its id or its dispatch's.")
-declare(audit, "why", "explainRecord", "Why it went as it did, in sentences.")
+declare(audit, "why", "explainRecord", "The reasons for the outcome, in sentences.")
 declare(audit, "keys", "listSealKeys", "The public keys by which seals are checked.")
-declare(audit, "proof", "getProof", "What somebody else needs to check one record by himself.")
+declare(audit, "proof", "getProof", "What another party needs to check one record on its own.")
 
 
 def _verify(here: Session, request: Request) -> int:

@@ -1,4 +1,4 @@
-"""Executions of actions: single doings."""
+"""Executions of actions: follow, cancel and decide them."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ A secret parameter that is required and not given is asked for without echo.""",
 -o jsonl   an object a line, written as it is read
 -o yaml    the whole answer
 -o id      ids alone, a line each
-NO_COLOR=1 shows no colours; -q says nothing beside the answer.""",
+NO_COLOR=1 shows no colours; -q writes the answer alone, without hints.""",
     "environment": """\
 TOCSIN_URL, TOCSIN_API_KEY   the server and the key
 TOCSIN_PROFILE               the profile in ~/.config/tocsin/config.toml

@@ -93,7 +93,7 @@ declare(
     playbooks,
     "simulate",
     "simulatePlaybook",
-    "What a run would do, of a file or a stored playbook; nothing is stored, nobody is called.",
+    "What a run would do, of a file or a stored playbook; it stores and calls nothing.",
     members=("target_asset_id", "event", "mocks"),
     more=[click.Argument(["what"], metavar="FILE|ID"), *parameter_options()],
     act=_simulate,

@@ -1,4 +1,4 @@
-"""Profiles: addresses of servers with their keys, in a file that nobody else can read."""
+"""Profiles: addresses of servers with their keys, in a file that its owner alone can read."""
 
 from __future__ import annotations
 

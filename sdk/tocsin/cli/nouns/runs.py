@@ -58,7 +58,7 @@ declare(
     runs,
     "diff",
     "comparePlaybookExecutions",
-    "How it went otherwise than another run of the same playbook.",
+    "The differences from another run of the same playbook.",
     arguments=("against",),
 )
 declare(

@@ -29,7 +29,7 @@ _PROMETHEUS = click.Option(["--prometheus"], is_flag=True, help="As Prometheus r
 declare(server, "metrics", "getMetrics", "The numbers of the gateway.", more=[_PROMETHEUS], act=_metrics).carries += (
     "getPrometheusMetrics",
 )
-whoami = declare(None, "whoami", "getMe", "Who calls, and what that may do.")
+whoami = declare(None, "whoami", "getMe", "The caller with its role and permissions.")
 
 
 def _tail(here: Session, request: Request, last_id: str, count: Optional[int]) -> None:
@@ -62,7 +62,7 @@ declare(
     "Each message as it comes, until Ctrl-C.",
     more=[
         click.Option(["--last-id"], default="", metavar="ID", help="Begin behind this message."),
-        click.Option(["-n", "--count"], type=click.IntRange(min=1), help="End after so many."),
+        click.Option(["-n", "--count"], type=click.IntRange(min=1), help="The number of messages after which it ends."),
     ],
     act=_tail,
 )

@@ -44,7 +44,7 @@ def wide(text: str) -> int:
 
 
 def cut(text: str, columns: int) -> str:
-    """The text in at most so many columns."""
+    """The text, shortened to a number of columns."""
     if wide(text) <= columns:
         return text
     end = "…" if draws() else "~"
@@ -54,12 +54,12 @@ def cut(text: str, columns: int) -> str:
 
 
 def draws() -> bool:
-    """Whether what is written to can show more than ASCII."""
+    """Whether standard output can show more than ASCII."""
     return "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
 
 
 def coloured() -> bool:
-    """Whether what is written to shows colours, and nobody has asked for none."""
+    """Whether standard output shows colours, and ``NO_COLOR`` does not forbid them."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     try:

@@ -136,7 +136,7 @@ def _changes(reader: Any, limit: Sequence[Optional[float]]) -> Iterator[List[Any
             for message in reader.events():
                 arrived.put(message)
             arrived.put(StopIteration())
-        except BaseException as error:  # noqa: BLE001 - raised where somebody sees it
+        except BaseException as error:  # noqa: BLE001 - raised by the other thread
             arrived.put(error)
 
     threading.Thread(target=read, daemon=True).start()

@@ -37,7 +37,7 @@ class Live:
         self._screen.start(refresh=True)
 
     def changed(self, messages: Sequence[Any], state: Any) -> None:  # noqa: ARG002 - as others are called
-        """Draw the state anew."""
+        """Draw the new state."""
         self._state = state.to_dict()
         self._screen.refresh()
 
