@@ -42,9 +42,9 @@ Each command takes these options:
 
 {options}
 
-A table shows the first 50 items of a list; `--limit N` shows the first N, `--all` all of them. The other formats have all
-items unless `--limit` is given. Tables are as wide as the terminal and never cut an id. Without a terminal, and with
-`NO_COLOR`, there are no colours.
+A table shows the first 50 items of a list; `--limit N` shows the first N, `--all` all of them. The other formats have
+all items unless `--limit` is given. Tables are as wide as the terminal and never cut an id. Without a terminal, and
+with `NO_COLOR`, there are no colours.
 
 **Parameters** of actions and playbooks are read as their declared type says: `-p ip=203.0.113.50`,
 `-p hosts:='["a", "b"]'` (JSON), `-p body=@file` (the text of a file), `--params FILE` (YAML or JSON, `-` for standard

@@ -82,6 +82,6 @@ def test_secrets_are_asked_for_without_echo(tocsin, action, server, monkeypatch)
     asked = []
     monkeypatch.setattr("click.termui.hidden_prompt_func", lambda text: asked.append(text) or "s3cr3t-canary")
     done = tocsin("trigger", "act-a", "-p", "ip=203.0.113.50")
-    assert (done.code, asked) == (0, ["token: "])
+    assert (done.code, len(asked)) == (0, 1)
     assert sent(server, "POST")[0]["parameters"]["token"] == "s3cr3t-canary"
     assert "s3cr3t-canary" not in done.out + done.err
