@@ -63,7 +63,7 @@ COMMANDS = {
         [["python", "-m", "pytest", "--hypothesis-profile", "fuzz", "--timeout", "3600", *FUZZ, *SIDE_BY_SIDE]],
     ),
     "bench": (("test",), [["python", "tests/bench/run.py"]]),
-    "sdk": (("test",), [["python", "sdk/tools/generate.py"], ["python", "sdk/tools/sync.py"]]),
+    "sdk": (("test",), [["python", f"sdk/tools/{tool}.py"] for tool in ("generate", "sync", "commands")]),
     "lint": (
         ("lint", "test"),
         [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy", "."], ["lint-imports"]],

@@ -188,6 +188,25 @@ def test_the_python_of_a_page_runs(home, running, page, tmp_path):
     assert done.stdout
 
 
+def test_the_commands_of_the_pages_run(home, running, tmp_path):
+    """The first commands of the README and of the command line's page work without any configuration."""
+    (tmp_path / "var").symlink_to(home["TOCSIN_VAR_DIR"])
+    (tmp_path / "launcher").symlink_to(ROOT / "launcher")
+    environment = clean_environment(XDG_CONFIG_HOME=str(tmp_path), PYTHONPATH=str(ROOT / "sdk"), LC_ALL="C.UTF-8")
+    commands = re.findall(r"^\$ \.venv/bin/tocsin (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    first = re.search(r"^```sh\n(.*?)^```$", (ROOT / "docs/cli.md").read_text(), re.MULTILINE | re.DOTALL)[1]
+    commands += [line.removeprefix("tocsin ") for line in first.splitlines()]
+    assert len(commands) > 6
+    for one in dict.fromkeys(commands):
+        words = [sys.executable, "-m", "tocsin._command", *one.split()]
+        done = subprocess.run(
+            words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        assert done.returncode == 0, (one, done.stderr)
+        if one.endswith("--watch"):
+            assert " completed in " in done.stdout.splitlines()[-1], one
+
+
 def test_flower_shows_the_demo(running):
     """The script, the playbook and its five steps are in Flower, although the demo ran while Flower started."""
     output = running.log.read_text()

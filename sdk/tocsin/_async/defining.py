@@ -23,17 +23,24 @@ class AsyncDefinitions(AsyncResource, Generic[Written]):
     #: whether the server reads YAML where definitions are written
     _yaml: bool
 
-    async def apply(self, given: Definition, *, id: Optional[str] = None) -> Written:  # noqa: A002
+    async def apply(
+        self,
+        given: Definition,
+        *,
+        id: Optional[str] = None,  # noqa: A002
+        force: Optional[bool] = None,
+    ) -> Written:
         """Create what the definition describes, or replace it where it exists.
 
-        Which one that is says ``id``, else the ``id`` in the definition, else its name.
+        Which one that is says ``id``, else the ``id`` in the definition, else its name. ``force`` replaces an action
+        also where playbooks use it otherwise.
         """
         wanted, name = (id, None) if id else names_of(given)
         wanted = wanted or await self._named_so(name)
         for look in range(_LOOKS):
             try:
                 if wanted is not None:
-                    return await self._put(given, wanted, None)
+                    return await self._put(given, wanted, None, force)
             except NotFound:
                 if look == _LOOKS - 1:
                     raise
@@ -47,10 +54,17 @@ class AsyncDefinitions(AsyncResource, Generic[Written]):
                     raise
         raise AssertionError
 
-    async def _put(self, given: Definition, id: str, if_none_match: Optional[str]) -> Written:  # noqa: A002
+    async def _put(
+        self,
+        given: Definition,
+        id: str,  # noqa: A002
+        if_none_match: Optional[str],
+        force: Optional[bool] = None,
+    ) -> Written:
         """Replace what has the id; with ``*`` create it, and only that."""
-        path = {self._named: id}
-        return await self._write(self._operations["replace"], self._into, given, path, if_none_match=if_none_match)
+        path, query = {self._named: id}, {"force": force}
+        name = self._operations["replace"]
+        return await self._write(name, self._into, given, path, query, if_none_match=if_none_match)
 
     async def _named_so(self, name: Optional[str]) -> Optional[str]:
         """The id of the definition with a name; None where there is none."""

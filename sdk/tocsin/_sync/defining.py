@@ -24,17 +24,24 @@ class Definitions(Resource, Generic[Written]):
     #: whether the server reads YAML where definitions are written
     _yaml: bool
 
-    def apply(self, given: Definition, *, id: Optional[str] = None) -> Written:  # noqa: A002
+    def apply(
+        self,
+        given: Definition,
+        *,
+        id: Optional[str] = None,  # noqa: A002
+        force: Optional[bool] = None,
+    ) -> Written:
         """Create what the definition describes, or replace it where it exists.
 
-        Which one that is says ``id``, else the ``id`` in the definition, else its name.
+        Which one that is says ``id``, else the ``id`` in the definition, else its name. ``force`` replaces an action
+        also where playbooks use it otherwise.
         """
         wanted, name = (id, None) if id else names_of(given)
         wanted = wanted or self._named_so(name)
         for look in range(_LOOKS):
             try:
                 if wanted is not None:
-                    return self._put(given, wanted, None)
+                    return self._put(given, wanted, None, force)
             except NotFound:
                 if look == _LOOKS - 1:
                     raise
@@ -48,10 +55,17 @@ class Definitions(Resource, Generic[Written]):
                     raise
         raise AssertionError
 
-    def _put(self, given: Definition, id: str, if_none_match: Optional[str]) -> Written:  # noqa: A002
+    def _put(
+        self,
+        given: Definition,
+        id: str,  # noqa: A002
+        if_none_match: Optional[str],
+        force: Optional[bool] = None,
+    ) -> Written:
         """Replace what has the id; with ``*`` create it, and only that."""
-        path = {self._named: id}
-        return self._write(self._operations["replace"], self._into, given, path, if_none_match=if_none_match)
+        path, query = {self._named: id}, {"force": force}
+        name = self._operations["replace"]
+        return self._write(name, self._into, given, path, query, if_none_match=if_none_match)
 
     def _named_so(self, name: Optional[str]) -> Optional[str]:
         """The id of the definition with a name; None where there is none."""

@@ -1,0 +1,107 @@
+"""Actions: define them, try them, trigger them."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import click
+
+from tocsin.cli.request import Request
+from tocsin.cli.root import noun
+from tocsin.cli.session import Session
+from tocsin.cli.starting import following_options, started, starting_options
+from tocsin.cli.values import parameter_options, parameters_of
+from tocsin.cli.verb import Command, declare
+from tocsin.cli.writing import apply_command, validate_command
+
+actions = noun("actions")
+
+declare(actions, "list", "listActions", "The actions, the newest first.")
+declare(actions, "get", "getAction", "One action, as it is now.")
+apply_command(actions, "actions", ("createAction", "replaceAction"), "Create an action, or replace it where it exists.")
+declare(actions, "change", "changeAction", "Change members of a definition.", file="must")
+validate_command(actions, "validateAction", "Check a definition without storing it.")
+declare(
+    actions,
+    "delete",
+    "deleteAction",
+    "Delete an action.",
+    asks="Delete the action {action_id}?",
+    said="{action_id} is deleted.",
+)
+declare(actions, "enable", "enableAction", "Let it be triggered again.", said="{action_id} is enabled.")
+declare(actions, "disable", "disableAction", "Let it no longer be triggered.", said="{action_id} is disabled.")
+declare(actions, "schema", "getActionSchema", "The JSON Schema of a definition, for editors.")
+declare(actions, "versions", "listActionVersions", "Its versions, the newest first.")
+declare(actions, "executions", "listActionExecutions", "Its executions, the newest first.")
+
+
+def _diff(here: Session, request: Request, old: Optional[str], new: Optional[str]) -> None:
+    """Compare two versions by their members."""
+    from tocsin.cli.output.formats import show_one
+
+    found = [one.to_dict() for one in here.items("listActionVersions", request.path, {})]
+    by_version = {str(one.get("version")): one for one in found}
+    for wanted in (old, new):
+        if wanted is not None and wanted not in by_version:
+            from tocsin.cli.failures import MISSING, Failure
+
+            raise Failure(f"There is no version {wanted}; there are {', '.join(by_version)}.", MISSING, "not_found")
+    second = by_version[new] if new else found[0]
+    first = by_version[old] if old else found[min(1, len(found) - 1)]
+    leave = {"updated_at", "created_at", "created_by"}
+    changes = [
+        {"member": name, "old": first.get(name), "new": second.get(name)}
+        for name in dict.fromkeys([*first, *second])
+        if name not in leave and first.get(name) != second.get(name)
+    ]
+    show_one(here, {"from": first.get("version"), "to": second.get("version"), "changes": changes})
+
+
+declare(
+    actions,
+    "diff",
+    "listActionVersions",
+    "What differs between two versions; without them between the last two.",
+    act=_diff,
+    more=[
+        click.Argument(["old"], required=False, metavar="[OLD]"),
+        click.Argument(["new"], required=False, metavar="[NEW]"),
+    ],
+)
+
+
+def _trigger(here: Session, request: Request, given: Any, params: Optional[str], **following: Any) -> int:
+    action = request.path["action_id"]
+
+    def declared() -> Any:
+        return here.call("getAction", {"action_id": action}).body["data"].get("parameters") or ()
+
+    body = {**(request.body or {}), "parameters": parameters_of(given, params, declared)}
+    return started(here, request._replace(body=body), **following)
+
+
+def trigger_command(group: Optional[click.Group]) -> Command:
+    """The verb ``trigger``."""
+    return declare(
+        group,
+        "trigger",
+        "triggerAction",
+        "Trigger an action; with --watch follow it until it ends.",
+        members=("target", "sandbox", "dry_run"),
+        more=[*parameter_options(), *starting_options(), *following_options()],
+        act=_trigger,
+    )
+
+
+trigger = trigger_command(actions)
+
+
+def _schema(here: Session, request: Request) -> None:
+    from tocsin.cli.output.formats import show_list
+
+    found = request.call(here).body["data"].get("parameters") or []
+    show_list(here, found, "Parameter")
+
+
+declare(actions, "parameters", "getAction", "The parameters that an action declares.", act=_schema)

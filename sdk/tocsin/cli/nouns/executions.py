@@ -1,0 +1,51 @@
+"""Executions of actions: follow, cancel and decide them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tocsin.cli.nouns.runs import watch_command
+from tocsin.cli.request import Request
+from tocsin.cli.root import noun
+from tocsin.cli.session import Session
+from tocsin.cli.verb import declare
+
+executions = noun("executions")
+
+declare(executions, "list", "listExecutions", "The executions, the newest first.")
+declare(executions, "get", "getExecution", "One execution.")
+watch_command(executions, "execution_id", "listExecutions")
+
+
+def _logs(here: Session, request: Request) -> None:
+    from tocsin.cli.output.formats import show_list
+
+    found: Any = request.call(here).body["data"].get("logs") or []
+    show_list(here, found, "LogLine")
+
+
+declare(executions, "logs", "getExecution", "Its log lines.", act=_logs)
+declare(
+    executions,
+    "cancel",
+    "cancelExecution",
+    "Cancel it.",
+    asks="Cancel {execution_id}?",
+    said="{execution_id} is cancelled.",
+)
+declare(
+    executions,
+    "approve",
+    "approveExecution",
+    "Approve what it waits for.",
+    members=("note",),
+    said="{execution_id} is approved.",
+)
+declare(
+    executions,
+    "reject",
+    "rejectExecution",
+    "Reject what it waits for.",
+    members=("note",),
+    said="{execution_id} is rejected.",
+)

@@ -1,0 +1,1 @@
+"""Following what runs: a live tree on a terminal, a line per change elsewhere."""
