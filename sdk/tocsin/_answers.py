@@ -39,7 +39,7 @@ def read(url: str, status: int, headers: Mapping[str, str], content: bytes) -> A
     if not content or status in (204, 304):
         return Answer(status, headers, None)
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind.endswith("json"):
+    if kind == "application/json" or kind.endswith("+json"):  # and not lines of it
         try:
             return Answer(status, headers, json.loads(content))
         except ValueError:

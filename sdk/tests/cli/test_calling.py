@@ -90,11 +90,11 @@ def test_what_destroys_asks(tocsin, server, monkeypatch):
 def test_definitions_are_applied(tocsin, routes, server, tmp_path):
     """``apply`` replaces what is there, and creates what is not."""
     (tmp_path / "a.yaml").write_text("id: act-a\nname: A\n")
-    routes["PUT /api/actions/act-a"] = problem(404, "not_found")
-    routes["POST /api/actions"] = Reply(201, {"data": {"id": "act-a", "name": "A", "version": "1.0.0"}})
+    made = Reply(201, {"data": {"id": "act-a", "name": "A", "version": "1.0.0"}})
+    routes["PUT /api/actions/act-a"] = [problem(404, "not_found"), made]
     done = tocsin("actions", "apply", str(tmp_path / "a.yaml"))
     assert (done.code, done.out) == (0, "act-a  1.0.0  A\n")
-    assert [one.method for one in server.requests] == ["PUT", "POST"]
+    assert [one.headers.get("if-none-match") for one in server.requests] == [None, "*"]
 
 
 def test_faults_of_a_definition_are_shown_where_they_are(tocsin, routes, tmp_path):
@@ -130,6 +130,16 @@ def test_one_short_form_decides_all(tocsin, routes, server, words, method, path)
     routes[f"{method} {path}"] = {"data": {"status": "approved"}}
     assert tocsin(*words).code == 0
     assert (server.requests[-1].method, server.requests[-1].path) == (method, path)
+
+
+def test_records_are_exported_line_by_line(tocsin, server):
+    """The export reads on by itself, and ``--limit`` ends it."""
+    kind = {"Content-Type": "application/x-ndjson"}
+    parts = [Reply(200, '{"id": "2"}\n{"id": "1"}\n', {**kind, "Next-Cursor": "c"}), Reply(200, '{"id": "0"}\n', kind)]
+    server.replies = list(parts)
+    assert [json.loads(line)["id"] for line in tocsin("audit", "export").out.splitlines()] == ["2", "1", "0"]
+    server.replies = list(parts)
+    assert tocsin("audit", "export", "--limit", "1").out == '{"id": "2"}\n'
 
 
 def test_any_path_can_be_called(tocsin, routes, server):

@@ -65,6 +65,9 @@ class Session:
         """Carry out an operation; what is not there is answered with what may be meant."""
         from tocsin._errors import NotFound
 
+        for place, value in (path or {}).items():
+            if value in ("", ".", ".."):
+                raise click.UsageError(f"{value!r} is not a {place}.", click.get_current_context(silent=True))
         try:
             return self.client._transport.call(operation, path, query, **more)  # noqa: SLF001 - of this package
         except NotFound as error:

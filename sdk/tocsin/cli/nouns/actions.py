@@ -36,38 +36,20 @@ declare(actions, "versions", "listActionVersions", "Its versions, the newest fir
 declare(actions, "executions", "listActionExecutions", "Its executions, the newest first.")
 
 
-def _diff(here: Session, request: Request, old: Optional[str], new: Optional[str]) -> None:
-    """Compare two versions by their members."""
-    from tocsin.cli.output.formats import show_one
-
-    found = [one.to_dict() for one in here.items("listActionVersions", request.path, {})]
-    by_version = {str(one.get("version")): one for one in found}
-    for wanted in (old, new):
-        if wanted is not None and wanted not in by_version:
-            from tocsin.cli.failures import MISSING, Failure
-
-            raise Failure(f"There is no version {wanted}; there are {', '.join(by_version)}.", MISSING, "not_found")
-    second = by_version[new] if new else found[0]
-    first = by_version[old] if old else found[min(1, len(found) - 1)]
-    leave = {"updated_at", "created_at", "created_by"}
-    changes = [
-        {"member": name, "old": first.get(name), "new": second.get(name)}
-        for name in dict.fromkeys([*first, *second])
-        if name not in leave and first.get(name) != second.get(name)
-    ]
-    show_one(here, {"from": first.get("version"), "to": second.get("version"), "changes": changes})
-
-
+declare(actions, "version", "getActionVersion", "One of its versions.")
 declare(
     actions,
     "diff",
-    "listActionVersions",
-    "What differs between two versions; without them between the last two.",
-    act=_diff,
-    more=[
-        click.Argument(["old"], required=False, metavar="[OLD]"),
-        click.Argument(["new"], required=False, metavar="[NEW]"),
-    ],
+    "compareActionVersions",
+    "The differences between two versions, or one and the present.",
+    arguments=("from", "to?"),
+)
+declare(
+    actions,
+    "restore",
+    "restoreActionVersion",
+    "Make an earlier version the present one; that makes a version, too.",
+    asks="Restore version {version} of {action_id}?",
 )
 
 

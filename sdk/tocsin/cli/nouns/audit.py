@@ -35,12 +35,12 @@ declare(audit, "verify", "verifyRecords", "Check the seals of the records.", act
 
 
 def _export(here: Session, request: Request) -> None:
-    query = dict(request.query)
-    named = {"from": "since", "to": "until"}
-    query = {named.get(name, name): value for name, value in query.items()}
-    for one in islice(here.client.audit.export(**query), request.at_most):
-        from tocsin.cli.output.formats import as_json
+    from tocsin.cli.output.formats import as_json
 
+    named = {"from": "since", "to": "until"}
+    query = {named.get(name, name): value for name, value in request.query.items()}
+    at_most = query.pop("limit", None)
+    for one in islice(here.client.audit.export(**query), at_most):
         click.echo(as_json(one.to_dict(), indent=None))
 
 

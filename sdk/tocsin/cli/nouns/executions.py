@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tocsin.cli.nouns.runs import watch_command
-from tocsin.cli.request import Request
 from tocsin.cli.root import noun
-from tocsin.cli.session import Session
 from tocsin.cli.verb import declare
 
 executions = noun("executions")
@@ -17,14 +13,7 @@ declare(executions, "get", "getExecution", "One execution.")
 watch_command(executions, "execution_id", "listExecutions")
 
 
-def _logs(here: Session, request: Request) -> None:
-    from tocsin.cli.output.formats import show_list
-
-    found: Any = request.call(here).body["data"].get("logs") or []
-    show_list(here, found, "LogLine")
-
-
-declare(executions, "logs", "getExecution", "Its log lines.", act=_logs)
+declare(executions, "logs", "listExecutionLogs", "Its log lines, in order of time.")
 declare(
     executions,
     "cancel",

@@ -36,12 +36,20 @@ declare(playbooks, "enable", "enablePlaybook", "Let it be run again.", said="{pl
 declare(playbooks, "disable", "disablePlaybook", "Let it no longer be run.", said="{playbook_id} is disabled.")
 declare(playbooks, "schema", "getPlaybookSchema", "The JSON Schema of a definition, for editors.")
 declare(playbooks, "versions", "listPlaybookVersions", "Its versions, the newest first.")
+declare(playbooks, "version", "getPlaybookVersion", "One of its versions.")
+declare(
+    playbooks,
+    "restore",
+    "restorePlaybookVersion",
+    "Make an earlier version the present one; that makes a version, too.",
+    asks="Restore version {version} of {playbook_id}?",
+)
 declare(playbooks, "runs", "listPlaybookRuns", "Its runs, the newest first.")
 declare(
     playbooks,
     "diff",
     "comparePlaybookVersions",
-    "What differs between two versions, or one and the present.",
+    "The differences between two versions, or one and the present.",
     arguments=("from", "to?"),
 )
 

@@ -7,12 +7,13 @@ from typing import Any, Dict, Mapping, Tuple
 #: model of the items → the columns, the id first
 COLUMNS: Dict[str, Tuple[str, ...]] = {
     "Action": ("id", "type", "executor", "enabled", "version", "name"),
-    "Version": ("version", "created_at", "created_by", "description"),
-    "PlaybookVersion": ("version", "created_at", "created_by", "step_count", "description"),
+    "VersionItem": ("version", "created_at", "created_by", "name"),
+    "PlaybookVersionItem": ("version", "created_at", "created_by", "step_count", "name"),
     "ExecutionItem": ("execution_id", "status", "action_id", "target", "created_at", "duration_seconds"),
     "PlaybookItem": ("id", "step_count", "enabled", "version", "name"),
     "RunItem": ("execution_id", "status", "playbook_id", "target_asset_id", "created_at", "duration_seconds"),
     "StepDoing": ("step_id", "iteration", "status", "type", "duration_ms", "step_name"),
+    "LogLine": ("timestamp", "level", "message"),
     "RunLogLine": ("timestamp", "level", "step_id", "message"),
     "Approval": ("id", "status", "expires_at", "execution_id", "message"),
     "EventState": ("fingerprint", "state", "status", "action_type", "entered_at"),
@@ -40,8 +41,8 @@ HEADS = {
 }
 _IDS = ("id", "execution_id", "fingerprint", "username", "name", "provider", "generation", "key_id", "event_id")
 _ID_OF = {
-    "Version": "version",
-    "PlaybookVersion": "version",
+    "VersionItem": "version",
+    "PlaybookVersionItem": "version",
     "StepDoing": "step_id",
     "Group": "group_key",
     "GroupWithMembers": "group_key",
