@@ -19,9 +19,10 @@ from playbooks.states import Mode
 from providers import functions, members
 from providers.base import Call, ProviderError
 from providers.handlers.library import Library, library
-from providers.outputs import output_in
 from providers.sandbox import recipe, sandbox, script
 from providers.sandbox.capture import LineLog, capture
+from tocsin import actions
+from tocsin.actions.outputs import output_in
 
 SECRETS: tuple[str, ...] = ()
 
@@ -37,10 +38,10 @@ _RUNNER = (
     "providers/handlers/library.py",
     "providers/handlers/loading.py",
     "providers/handlers/snapshot.py",
-    "providers/outputs.py",
     "providers/sandbox/handler.py",
-    "providers/signatures.py",
 )
+#: the authors' API, without the rest of the distribution
+_AUTHORS = Path(actions.__file__).parent
 _ACTIONS_BYTES = 8 * 1024 * 1024
 
 
@@ -162,10 +163,12 @@ def _files(known: Library) -> dict[str, bytes]:
 
     The folders themselves may be closed to the sandbox. Python files are those that this process has loaded.
     """
-    packages = ("config", "providers", "providers/sandbox", "providers/handlers")
+    packages = ("config", "tocsin", "providers", "providers/sandbox", "providers/handlers")
     files = {f"/job/project/{package}/__init__.py": b"" for package in packages}
     for name in _RUNNER:
         files[f"/job/project/{name}"] = (_PROJECT / name).read_bytes()
+    for path in _AUTHORS.glob("*.py"):
+        files[f"/job/project/tocsin/actions/{path.name}"] = path.read_bytes()
     room, sources = _ACTIONS_BYTES, known.present().contents
     for number, folder in enumerate(known.folders):
         for path in sorted({*folder.rglob("*"), *(one for one in sources if one.is_relative_to(folder))}):

@@ -17,7 +17,7 @@ from pathlib import Path
 from providers.handlers import loading, snapshot
 from providers.handlers.loading import FileFault, Loaded
 from providers.handlers.snapshot import State
-from providers.signatures import Handler
+from tocsin.actions import Handler
 
 #: between two looks at the folders, seconds
 EVERY = 0.25

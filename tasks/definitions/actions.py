@@ -31,20 +31,26 @@ NO_AGENT = (
 
 #: members of a definition that say nothing about what the action does
 _SAID = frozenset({"id", "name", "description", "version", "enabled", "tags"})
+#: members that a definition may leave to its function
+_OF_A_FUNCTION = ("parameters", "type", "timeout_seconds", "retry", "idempotent", "tags")
 
 
 def _whole(definition: Mapping[str, Any]) -> dict[str, Any]:
     """The definition in its stored form.
 
-    A Python function declares its own parameters.
+    A Python function declares its own parameters, and may say its type, limits and tags.
     """
     whole = meaning.normalise(dict(definition))
     config = whole["config"]
-    if whole.get("executor") == "local" and isinstance(config, dict) and definition.get("parameters") is None:
-        handler = library().find(config.get("handler"))
-        if handler is not None:
-            whole = meaning.normalise({**whole, "parameters": handler.parameters})
-    return whole
+    if whole.get("executor") != "local" or not isinstance(config, dict) or "handler" not in config:
+        return whole
+    if all(definition.get(name) is not None for name in _OF_A_FUNCTION):
+        return whole
+    handler = library().find(config["handler"])
+    if handler is None:
+        return whole
+    own = {**handler.wishes, "parameters": handler.parameters}
+    return meaning.normalise({**whole, **{name: one for name, one in own.items() if definition.get(name) is None}})
 
 
 def problems_of(definition: Mapping[str, Any]) -> list[Problem]:
