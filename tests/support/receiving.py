@@ -47,6 +47,7 @@ def receiver() -> Iterator[Receiver]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def handle_call(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
