@@ -30,6 +30,7 @@ from tasks.attempts import circuits, fallbacks, provider_calls
 from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.patience import commit_with_patience
+from tasks.bundles import loading
 from tasks.secrets import sealing
 from tasks.secrets.redact import NO_SECRETS, redactor, texts
 
@@ -85,11 +86,15 @@ def prepare(
         config = sealing.restore_secrets(dict(definition["config"]), opened)
         if provider_calls.is_provider(revision):
             config, named = provider_calls.filled_in(config)
+        bundle = loading.load(row.workspace_id, config) if loading.is_bundled(definition) else None
+    except loading.BundleMissing as gone:
+        return _not_called(this, failed("bundle_missing", str(gone)))
     except SealBroken as broken:
         return _not_called(this, failed("sealed", str(broken)))
     except provider_calls.MissingVariable as missing:
         return _not_called(this, failed("environment", str(missing)))
-    this.redact = redactor([*texts(hidden), *sealing.telling(opened), *named])
+    values = () if bundle is None else bundle.secrets.values()
+    this.redact = redactor([*texts(hidden), *sealing.telling(opened), *named, *values])
     call = Call(
         execution_id=row.id,
         idempotency_key=row.id,
@@ -113,8 +118,10 @@ def prepare(
         trace=this.trace,
         number=provider_calls.counting(revision.id),
         shown=lambda text: str(this.redact(text)),
+        bundle=bundle,
     )
-    interruptible = definition["executor"] == "local" and "handler" in definition["config"]
+    in_process = "handler" in definition["config"] and bundle is None
+    interruptible = definition["executor"] == "local" and in_process
     return Work(registry.executor(definition["executor"]), call, interruptible)
 
 

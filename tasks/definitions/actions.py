@@ -219,6 +219,33 @@ def restore(caller: Caller, action_id: str, version: str, *, guard: Guard = None
     return revise(caller, action_id, {**kept, "config": config}, whole=True, guard=guard)
 
 
+def provide(caller: Caller, present: Action | None, definition: Mapping[str, Any]) -> Change[Action]:
+    """The change that makes or revises an action of a bundle, whose config no caller writes.
+
+    A person's switch stays as it is.
+
+    Raises:
+        InvalidRequest: the definition has faults, all named.
+    """
+    whole = meaning.normalise(dict(definition))
+    problems = list(meaning.check(whole))
+    if problems:
+        raise versioned.faulty("action", problems)
+    action_id = whole.pop("id")
+    if present is None:
+        new = _new_revision(caller, whole, {})
+        return Change(
+            whole, lambda connection: catalogue.create(connection, caller.workspace_id, action_id, new, caller.key_id)
+        )
+    old = versioned.as_kept(present)
+    whole |= {"enabled": old["enabled"], "version": old["version"]}
+    if whole == old:
+        return Change(whole, lambda _connection: present)
+    whole["version"] = meaning.next_version(old, whole)
+    new = _new_revision(caller, whole, {})
+    return Change(whole, lambda connection: catalogue.revise(connection, present, new, caller.key_id))
+
+
 def set_enabled(caller: Caller, action_id: str, *, enabled: bool, force: bool = False, guard: Guard = None) -> Action:
     """Enable or disable an action.
 
