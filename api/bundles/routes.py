@@ -19,8 +19,11 @@ from tocsin.actions.bundles.archive import MOST_PACKED, NotAnArchive
 blueprint = Blueprint("bundles", __name__, tag="bundles")
 
 _WRITE = "write:bundles"
-_ACTIVATION, _SECRET = schemas.Activation(), schemas.NewSecret()
-_ZIP = {"required": True, "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
+_ACTIVATION, _SECRET = schemas.BundleActivation(), schemas.BundleNewSecret()
+_PUSHED = http_schemas.enveloped(schemas.BundlePushed)
+_VERSION = http_schemas.enveloped(schemas.BundleVersion)
+_ARCHIVE = {"schema": {"type": "string", "format": "binary"}, "example": "the bytes of acme-firewall-1.2.0.zip"}
+_ZIP = {"required": True, "content": {"application/zip": _ARCHIVE}}
 
 
 def _takes_zip(view: View) -> View:
@@ -49,11 +52,11 @@ def list_bundles(query: dict[str, Any]) -> Response:
 
 @blueprint.post("/bundles")
 @requires(_WRITE)
-@blueprint.arguments(schemas.Upload(), location="query")
+@blueprint.arguments(schemas.BundleUpload(), location="query")
 @_takes_zip
 @blueprint.answers(
     201,
-    http_schemas.enveloped(schemas.Pushed),
+    _PUSHED,
     example={"data": examples.PUSHED},
     words="The version is stored.",
     fails=(409, 422),
@@ -62,7 +65,7 @@ def list_bundles(query: dict[str, Any]) -> Response:
 )
 @blueprint.also(
     200,
-    http_schemas.enveloped(schemas.Pushed),
+    _PUSHED,
     example={"data": examples.PUSHED},
     words="The version was there already, or it is a dry run.",
 )
@@ -109,7 +112,7 @@ def get_bundle(bundle_name: str) -> Response:
 
 @blueprint.delete("/bundles/<id:bundle_name>")
 @requires(_WRITE)
-@blueprint.arguments(schemas.Deletion(), location="query")
+@blueprint.arguments(schemas.BundleDeletion(), location="query")
 @blueprint.answers(204, words="It is gone.", fails=(404, 409))
 def delete_bundle(query: dict[str, Any], bundle_name: str) -> Response:
     """Delete a bundle.
@@ -126,7 +129,7 @@ def delete_bundle(query: dict[str, Any], bundle_name: str) -> Response:
 @blueprint.arguments(_ACTIVATION, example={"version": "1.1.0"})
 @blueprint.answers(
     200,
-    http_schemas.enveloped(schemas.Version),
+    _VERSION,
     example={"data": examples.VERSION},
     words="The version is active.",
     fails=(404, 409),
@@ -149,7 +152,7 @@ def activate_bundle(given: dict[str, Any], bundle_name: str) -> Response:
 @blueprint.arguments(pages.PageQuery(), location="query")
 @blueprint.answers(
     200,
-    http_schemas.page_of(schemas.Version),
+    http_schemas.page_of(schemas.BundleVersion),
     example={"data": [examples.BRIEF], "meta": http_examples.META},
     words="One page of versions, the newest first.",
     fails=(404,),
@@ -167,9 +170,7 @@ def list_bundle_versions(query: dict[str, Any], bundle_name: str) -> Response:
 
 @blueprint.get("/bundles/<id:bundle_name>/versions/<id:bundle_version>")
 @requires("read:actions")
-@blueprint.answers(
-    200, http_schemas.enveloped(schemas.Version), example={"data": examples.VERSION}, words="The version.", fails=(404,)
-)
+@blueprint.answers(200, _VERSION, example={"data": examples.VERSION}, words="The version.", fails=(404,))
 def get_bundle_version(bundle_name: str, bundle_version: str) -> Response:
     """Get a version of a bundle.
 

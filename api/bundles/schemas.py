@@ -13,7 +13,7 @@ def _flag(words: str, *, default: bool) -> fields.Boolean:
     return fields.Boolean(load_default=default, truthy={"true"}, falsy={"false"}, metadata=described(words))
 
 
-class Upload(Strict):
+class BundleUpload(Strict):
     """The query of a push."""
 
     dry_run = _flag("Check, and answer what would change; store nothing.", default=False)
@@ -21,7 +21,7 @@ class Upload(Strict):
     force = _flag("Delete actions that it lacks though playbooks use them.", default=False)
 
 
-class Activation(Strict):
+class BundleActivation(Strict):
     """The version to activate."""
 
     version = fields.String(
@@ -34,7 +34,7 @@ class Activation(Strict):
     )
 
 
-class Deletion(Strict):
+class BundleDeletion(Strict):
     """The query of a deletion."""
 
     force = _flag("Delete its actions though playbooks use them.", default=False)
@@ -50,7 +50,7 @@ def _encodable(value: str) -> None:
         raise ValidationError("Must be text that UTF-8 can write.") from None
 
 
-class NewSecret(Strict):
+class BundleNewSecret(Strict):
     """The value of a secret."""
 
     value = fields.String(
@@ -60,7 +60,7 @@ class NewSecret(Strict):
     )
 
 
-class Secret(Schema):
+class BundleSecret(Schema):
     """A secret that a version lists."""
 
     name = text("Its name.")
@@ -70,7 +70,7 @@ class Secret(Schema):
     updated_at = text("When it was given.", null=True, format="date-time")
 
 
-class Function(Schema):
+class BundleFunction(Schema):
     """A function, which is an action while its version is active."""
 
     action_id = text("The action.")
@@ -83,7 +83,7 @@ class Function(Schema):
     line = number("The line.", null=True)
 
 
-class Version(Schema):
+class BundleVersion(Schema):
     """A version of a bundle."""
 
     name = text("The bundle.")
@@ -93,8 +93,8 @@ class Version(Schema):
     description = text("What it is for.")
     python = text("The versions of Python that it runs on; empty for any.")
     hosts = fields.List(fields.String(), metadata=described("The hosts that its code may call."))
-    secrets = fields.List(fields.Nested(Secret), metadata=described("The secrets that it uses."))
-    functions = fields.List(fields.Nested(Function), metadata=described("Its functions."))
+    secrets = fields.List(fields.Nested(BundleSecret), metadata=described("The secrets that it uses."))
+    functions = fields.List(fields.Nested(BundleFunction), metadata=described("Its functions."))
     bytes = number("The size of the archive.")
     created_at = text("When it was pushed.", format="date-time")
     created_by = text("Who pushed it.")
@@ -107,24 +107,24 @@ class Bundle(Schema):
     active_version = text("The version whose functions are actions.", null=True)
     created_at = text("When it was first pushed.", format="date-time")
     updated_at = text("When it was last changed.", format="date-time")
-    active = fields.Nested(Version, allow_none=True, metadata=described("The active version."))
+    active = fields.Nested(BundleVersion, allow_none=True, metadata=described("The active version."))
 
 
-class Sets(Schema):
+class BundleSets(Schema):
     """What a set gains and loses."""
 
     added = fields.List(fields.String(), metadata=described("What is new."))
     removed = fields.List(fields.String(), metadata=described("What is gone."))
 
 
-class SecretSets(Sets):
+class BundleSecretSets(BundleSets):
     """What its secrets gain and lose."""
 
     revealed = fields.List(fields.String(), metadata=described("Whose value the code sees from now on."))
     without_value = fields.List(fields.String(), metadata=described("Those that have no value yet."))
 
 
-class ActionSets(Sets):
+class BundleActionSets(BundleSets):
     """What its actions gain and lose."""
 
     changed = fields.List(
@@ -132,18 +132,18 @@ class ActionSets(Sets):
     )
 
 
-class Changes(Schema):
+class BundleChanges(Schema):
     """The difference to the active version; hosts and secrets first."""
 
     before = text("The active version.", null=True)
     after = text("This version.")
-    hosts = fields.Nested(Sets, metadata=described("The hosts that its code may call."))
-    secrets = fields.Nested(SecretSets, metadata=described("The secrets that it uses."))
-    actions = fields.Nested(ActionSets, metadata=described("Its actions."))
+    hosts = fields.Nested(BundleSets, metadata=described("The hosts that its code may call."))
+    secrets = fields.Nested(BundleSecretSets, metadata=described("The secrets that it uses."))
+    actions = fields.Nested(BundleActionSets, metadata=described("Its actions."))
     same_content = fields.Boolean(metadata=described("Whether all files are those of the active version."))
 
 
-class Pushed(Version):
+class BundlePushed(BundleVersion):
     """What became of an upload."""
 
-    changes = fields.Nested(Changes, metadata=described("The difference to the version that was active."))
+    changes = fields.Nested(BundleChanges, metadata=described("The difference to the version that was active."))

@@ -31,7 +31,7 @@ Send = Callable[[Any], Json]
 
 
 class Conversation:
-    """What the runner says, and what it is told."""
+    """What the runner says, and what it is answered."""
 
     def __init__(self, job: Json, send: Send, log: Callable[[str, str], None]) -> None:
         self.first = json.dumps(job).encode() + b"\n"

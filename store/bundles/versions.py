@@ -22,7 +22,7 @@ bundles = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     #: the version whose functions are in the catalogue
     sa.Column("active", sa.Text),
-    #: counts the changes; whoever changes it names the number that was read
+    #: counts the changes; a change names the number that it has read
     sa.Column("changes", sa.Integer, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("updated_at", sa.BigInteger, nullable=False),
@@ -98,7 +98,7 @@ def _total(db: Connection, table: sa.Table, where: sa.ColumnElement[bool]) -> To
 
 
 def find(db: Connection, workspace_id: str, name: str, *, lock: bool = False) -> Kept | None:
-    """A bundle, or None; with ``lock`` nobody else changes it before this transaction ends."""
+    """A bundle, or None; with ``lock`` no other caller changes it before this transaction ends."""
     query = sa.select(bundles).where(bundles.c.workspace_id == workspace_id, bundles.c.name == name)
     row = db.execute(query.with_for_update() if lock else query).first()
     return None if row is None else _kept(row)

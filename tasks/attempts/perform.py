@@ -34,6 +34,13 @@ from tasks.bundles import loading
 from tasks.secrets import sealing
 from tasks.secrets.redact import NO_SECRETS, redactor, texts
 
+#: what an attempt lacks → the code of its error
+_LACKING: dict[type[Exception], str] = {
+    SealBroken: "sealed",
+    loading.BundleMissing: "bundle_missing",
+    provider_calls.MissingVariable: "environment",
+}
+
 log = logs.logger(__name__)
 
 
@@ -70,7 +77,6 @@ def prepare(
     Where a provider stands for an action, the parameters are the payload of ``dispatch``.
     """
     row = this.row
-    named: list[str] = []
     try:
         this.way = circuits.through(row, revision, dispatch or parameters, this.sent_to)
         revision, parameters, hidden = fallbacks.sent(
@@ -80,20 +86,15 @@ def prepare(
         return _not_called(this, failed(circuits.OPEN, str(refusal), details=refusal.details))
     if this.way is not None and this.way.by != this.way.asked:
         this.log("INFO", f"The circuit breaker of {this.way.asked} is open; it goes out by {this.way.by}.")
-    definition = revision.definition
+    definition, provided = revision.definition, provider_calls.is_provider(revision)
     try:
         opened = sealing.opened_config(row.workspace_id if revision.workspace_id else "", revision)
         config = sealing.restore_secrets(dict(definition["config"]), opened)
-        if provider_calls.is_provider(revision):
-            config, named = provider_calls.filled_in(config)
+        config, named = provider_calls.filled_in(config) if provided else (config, [])
         bundle = loading.load(row.workspace_id, config) if loading.is_bundled(definition) else None
-    except loading.BundleMissing as gone:
-        return _not_called(this, failed("bundle_missing", str(gone)))
-    except SealBroken as broken:
-        return _not_called(this, failed("sealed", str(broken)))
-    except provider_calls.MissingVariable as missing:
-        return _not_called(this, failed("environment", str(missing)))
-    values = () if bundle is None else bundle.secrets.values()
+    except (SealBroken, loading.BundleMissing, provider_calls.MissingVariable) as missing:
+        return _not_called(this, failed(_LACKING[type(missing)], str(missing)))
+    values = bundle.secrets.values() if bundle is not None else ()
     this.redact = redactor([*texts(hidden), *sealing.telling(opened), *named, *values])
     call = Call(
         execution_id=row.id,
@@ -120,8 +121,7 @@ def prepare(
         shown=lambda text: str(this.redact(text)),
         bundle=bundle,
     )
-    in_process = "handler" in definition["config"] and bundle is None
-    interruptible = definition["executor"] == "local" and in_process
+    interruptible = definition["executor"] == "local" and "handler" in definition["config"] and bundle is None
     return Work(registry.executor(definition["executor"]), call, interruptible)
 
 

@@ -2,7 +2,7 @@
 
 In order of time: an attempt names a bundle and the digest that its action's revision pins; the files are read from
 ``var/bundles/<digest>/`` and verified against the digest; a folder that is missing, or was changed, is written again
-from the database's bytes, under another name and then renamed, so that nobody ever sees half of one.
+from the database's bytes, under another name and then renamed, so that no process ever sees half of one.
 """
 
 import contextlib

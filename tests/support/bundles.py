@@ -6,6 +6,8 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+from store.bundles import secrets, versions
+from store.engine import db
 from tests.support.api import Door
 from tocsin.actions.bundles import archive
 
@@ -46,6 +48,24 @@ def loose(*entries: tuple[zipfile.ZipInfo | str, bytes], plain: bool = True) -> 
         for entry, content in entries:
             made.writestr(entry, content)
     return written.getvalue()
+
+
+def stored(name: str, workspace_id: str = "default") -> None:
+    """Store a bundle without functions, its version 1.0.0, which is not active, and its secret KEY."""
+    manifest = {"name": name, "version": "1.0.0", "description": "", "python": "", "hosts": []}
+    version = versions.Version(
+        name=name,
+        version="1.0.0",
+        digest=name,
+        manifest={**manifest, "secrets": {"KEY": {"description": "", "reveal": False}}},
+        functions=[],
+        bytes=0,
+        created_at=db.now_ms(),
+        created_by="test",
+    )
+    with db.write() as connection:
+        versions.add(connection, workspace_id, version)
+        secrets.put(connection, workspace_id, name, "KEY", "v", "test")
 
 
 def push(door: Door, content: bytes, query: str = "", **more: Any) -> Any:

@@ -1,9 +1,9 @@
 """Placeholders of secrets: what a function holds in place of a value, and how a call gets the value.
 
 ``context.secrets["FW_TOKEN"]`` is a text that means nothing outside its execution: it holds a random word (``nonce``)
-that nobody knows before. Whoever carries out the call puts the value in its place, in headers, authentication, query
-parameters and the texts of a JSON body; anywhere else a placeholder is refused, because the value could not be told
-from what surrounds it.
+that is not known before. The worker (in a trial, the author's machine) puts the value in its place, in headers,
+authentication, query parameters and the texts of a JSON body; anywhere else a placeholder is refused, because the value
+could not be kept apart from what surrounds it.
 """
 
 from __future__ import annotations

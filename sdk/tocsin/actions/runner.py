@@ -1,8 +1,8 @@
 """Runs a function of a bundle in a process of its own: ``python -m tocsin.actions.runner``.
 
-The process has neither network nor secrets; whoever started it answers its calls. In order of time: one line of
-standard input is the job; the files of the folder are imported; with a ``handler`` its function is called, without one
-all are described; each ``context.http`` call is a line ``{"call": request}`` on standard output, answered by a line
+The process has neither network nor secrets; the process that started it answers its calls. In order of time: one line
+of standard input is the job; the files of the folder are imported; with a ``handler`` its function is called, without
+one all are described; each ``context.http`` call is a line ``{"call": request}`` on standard output, answered by a line
 ``{"response"}`` or ``{"failed"}`` on standard input; lines ``{"log": [level, line]}`` come in between; the last line is
 ``{"output"}``, ``{"error"}`` or ``{"functions", "faults"}``. Standard output belongs to this conversation alone: what
 code prints becomes log lines, and what programs write goes to standard error.
@@ -30,7 +30,7 @@ from tocsin.actions.printing import captured
 
 
 class Conversation:
-    """The lines that the runner and whoever started it exchange."""
+    """The lines that the runner and its starter exchange."""
 
     def __init__(self, reading: TextIO, writing: TextIO) -> None:
         self._reading = reading
@@ -51,7 +51,7 @@ class Conversation:
                 self._cancelled.set()
             else:
                 self._answers.put(message)
-        self._answers.put({"failed": {"code": "no_http", "message": "nobody answers any more"}})
+        self._answers.put({"failed": {"code": "no_http", "message": "the worker has gone"}})
 
     def say(self, **message: object) -> None:
         """Write a line."""
