@@ -59,7 +59,7 @@ def list_bundles(query: dict[str, Any]) -> Response:
     _PUSHED,
     example={"data": examples.PUSHED},
     words="The version is stored.",
-    fails=(409, 422),
+    fails=("in_use", "version_exists", "id_taken", "changed", "invalid_bundle", "sandbox_unavailable"),
     takes_body=True,
     headers=LOCATION,
 )
@@ -113,7 +113,7 @@ def get_bundle(bundle_name: str) -> Response:
 @blueprint.delete("/bundles/<id:bundle_name>")
 @requires(_WRITE)
 @blueprint.arguments(schemas.BundleDeletion(), location="query")
-@blueprint.answers(204, words="It is gone.", fails=(404, 409))
+@blueprint.answers(204, words="It is gone.", fails=(404, "in_use"))
 def delete_bundle(query: dict[str, Any], bundle_name: str) -> Response:
     """Delete a bundle.
 
@@ -132,7 +132,7 @@ def delete_bundle(query: dict[str, Any], bundle_name: str) -> Response:
     _VERSION,
     example={"data": examples.VERSION},
     words="The version is active.",
-    fails=(404, 409),
+    fails=(404, "in_use", "id_taken", "changed"),
     takes_body=True,
 )
 def activate_bundle(given: dict[str, Any], bundle_name: str) -> Response:
@@ -185,7 +185,7 @@ def get_bundle_version(bundle_name: str, bundle_version: str) -> Response:
 
 @blueprint.delete("/bundles/<id:bundle_name>/versions/<id:bundle_version>")
 @requires(_WRITE)
-@blueprint.answers(204, words="It is gone.", fails=(404, 409))
+@blueprint.answers(204, words="It is gone.", fails=(404, "version_active"))
 def delete_bundle_version(bundle_name: str, bundle_version: str) -> Response:
     """Delete a version of a bundle.
 

@@ -3,8 +3,8 @@
 from marshmallow import ValidationError, fields, validate
 
 from api.http import schemas as http_schemas
-from api.http.base_schema import Schema
-from api.http.schemas import Strict, described, number, text, without_nul
+from api.http.base_schema import Answer
+from api.http.schemas import Strict, described, moment, number, text, without_nul
 from playbooks.definitions.parameter_values import MAX_SECRET_CHARACTERS
 
 
@@ -60,17 +60,17 @@ class BundleNewSecret(Strict):
     )
 
 
-class BundleSecret(Schema):
+class BundleSecret(Answer):
     """A secret that a version lists."""
 
     name = text("Its name.")
     description = text("What it is for.")
     reveal = fields.Boolean(metadata=described("Whether the code sees the value, and not a placeholder."))
     is_set = fields.Boolean(metadata=described("Whether it has a value."))
-    updated_at = text("When it was given.", null=True, format="date-time")
+    updated_at = moment("When it was given.", null=True)
 
 
-class BundleFunction(Schema):
+class BundleFunction(Answer):
     """A function, which is an action while its version is active."""
 
     action_id = text("The action.")
@@ -83,7 +83,7 @@ class BundleFunction(Schema):
     line = number("The line.", null=True)
 
 
-class BundleVersion(Schema):
+class BundleVersion(Answer):
     """A version of a bundle."""
 
     name = text("The bundle.")
@@ -93,24 +93,29 @@ class BundleVersion(Schema):
     description = text("What it is for.")
     python = text("The versions of Python that it runs on; empty for any.")
     hosts = fields.List(fields.String(), metadata=described("The hosts that its code may call."))
-    secrets = fields.List(fields.Nested(BundleSecret), metadata=described("The secrets that it uses."))
-    functions = fields.List(fields.Nested(BundleFunction), metadata=described("Its functions."))
+    secrets = fields.List(
+        fields.Nested(BundleSecret),
+        metadata=described("Only of a single version: the secrets that it uses.", sometimes=True),
+    )
+    functions = fields.List(
+        fields.Nested(BundleFunction), metadata=described("Only of a single version: its functions.", sometimes=True)
+    )
     bytes = number("The size of the archive.")
-    created_at = text("When it was pushed.", format="date-time")
+    created_at = moment("When it was pushed.")
     created_by = text("Who pushed it.")
 
 
-class Bundle(Schema):
+class Bundle(Answer):
     """A bundle, with its active version."""
 
     name = text("Its name.")
     active_version = text("The version whose functions are actions.", null=True)
-    created_at = text("When it was first pushed.", format="date-time")
-    updated_at = text("When it was last changed.", format="date-time")
+    created_at = moment("When it was first pushed.")
+    updated_at = moment("When it was last changed.")
     active = fields.Nested(BundleVersion, allow_none=True, metadata=described("The active version."))
 
 
-class BundleSets(Schema):
+class BundleSets(Answer):
     """What a set gains and loses."""
 
     added = fields.List(fields.String(), metadata=described("What is new."))
@@ -132,7 +137,7 @@ class BundleActionSets(BundleSets):
     )
 
 
-class BundleChanges(Schema):
+class BundleChanges(Answer):
     """The difference to the active version; hosts and secrets first."""
 
     before = text("The active version.", null=True)

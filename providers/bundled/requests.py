@@ -119,7 +119,7 @@ class Outgoing:
         except ProviderError as error:
             raise _failed(error, self._masks) from error
         except Abandoned as error:
-            raise HttpFailed("cancelled", "the execution is over") from error
+            raise HttpFailed("connection_failed", "the execution is over") from error
 
     def _answered(self, response: Response) -> Json:
         headers = [[name, self._masks.text(value)] for name, value in response.headers.items()]

@@ -27,12 +27,8 @@ STATES = {(f"GET {path}", "503") for path in ("/health", "/metrics", "/metrics/p
 VERBS = {"Approve", "Cancel", "Compare", "Create", "Delete", "Disable", "Enable", "Export", "Get", "Import", "List"}
 VERBS |= {"Pause", "Reject", "Replace", "Resume", "Retry", "Revoke", "Run", "Send", "Trigger", "Update", "Validate"}
 VERBS |= {"Close", "Dispatch", "End", "Evaluate", "Flush", "Lift", "Open", "Preview", "Reload"}
-<<<<<<< HEAD
-VERBS |= {"Follow", "Replay", "Restore", "Rotate", "Sign", "Simulate", "Stop", "Test", "Verify"}
-=======
 VERBS |= {"Activate", "Push", "Set"}
-VERBS |= {"Follow", "Replay", "Restore", "Sign", "Simulate", "Stop", "Test", "Verify"}
->>>>>>> a97e2794 (Routes of bundles are in the access matrix, and nothing of what reads them is loaded by the web process)
+VERBS |= {"Follow", "Replay", "Restore", "Rotate", "Sign", "Simulate", "Stop", "Test", "Verify"}
 
 
 def operations(door: Door) -> dict[str, dict[str, Any]]:
