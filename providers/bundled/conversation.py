@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from config.types import Json
+from providers.base import Abandoned, TimedOut
 from providers.sandbox.capture import LineLog
 from providers.sandbox.watch import OUTPUT_BYTES
 from tocsin.actions.errors import HttpFailed
@@ -94,6 +95,8 @@ class Conversation:
             except HttpFailed as failed:
                 how = {"retryable": failed.retryable, "retry_after": failed.retry_after, "unknown": failed.unknown}
                 answer = {"failed": {"code": failed.code, "message": failed.message, **how}}
+            except (TimedOut, Abandoned):  # the watch ends the runner for the same reason
+                return
             except Exception as error:  # noqa: BLE001 - a call that breaks must not leave the runner waiting
                 broke = f"the worker could not make the call ({type(error).__name__})"
                 answer = {"failed": {"code": "internal_error", "message": broke}}

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from config.types import Json
 from playbooks.states import Mode
-from providers.base import Abandoned, Bundle, Call, ProviderError, TimedOut
+from providers.base import Bundle, Call, ProviderError, TimedOut
 from providers.egress import addresses, client
 from providers.egress.client import METHODS, Request, Response
 from tocsin.actions.bundles.hosts import is_listed
@@ -26,6 +26,8 @@ from tocsin.actions.trials.masks import Masks
 
 #: calls of one attempt
 MOST_CALLS = 1000
+#: a call that ends this close to the execution's end was ended by it, seconds
+_LAST_MOMENT = 0.1
 _READING = frozenset({"GET", "HEAD"})
 _BODIES = ("json", "text", "base64")
 _MEMBERS = frozenset({"method", "url", "headers", "params", "auth", "timeout", *_BODIES})
@@ -52,6 +54,7 @@ class Outgoing:
 
         Raises:
             HttpFailed: the call is not allowed, or has no answer.
+            TimedOut: the time of the execution is up. Abandoned: the execution is no longer ours.
         """
         self._made += 1
         if self._made > MOST_CALLS:
@@ -114,12 +117,12 @@ class Outgoing:
         try:
             return client.send(request, call)
         except TimedOut as error:
+            if self._call.seconds_left <= _LAST_MOMENT:
+                raise
             late = f"the call to {addresses.parse(request.url).origin} was not answered in time"
             raise HttpFailed("http_timeout", late, retryable=True, unknown=error.unknown) from error
         except ProviderError as error:
             raise _failed(error, self._masks) from error
-        except Abandoned as error:
-            raise HttpFailed("connection_failed", "the execution is over") from error
 
     def _answered(self, response: Response) -> Json:
         headers = [[name, self._masks.text(value)] for name, value in response.headers.items()]

@@ -82,14 +82,13 @@ def fill(request: Request, nonce: str, value_of: Callable[[str], str]) -> tuple[
             return {key: in_texts(one) for key, one in value.items()}
         return value
 
-    filled = {key: in_texts(request[key]) if key in _FILLED else request[key] for key in request}
+    filled = {key: in_texts(request[key]) if key in ("auth", "json") else request[key] for key in request}
+    for pairs in {"headers", "params"} & request.keys():
+        filled[pairs] = [[name, in_texts(value)] for name, value in request[pairs]]
     if any(nonce in text for text in _texts({key: filled[key] for key in filled if key != "timeout"})):
         places = "headers, auth, params and the texts of a JSON body"
         raise HttpFailed("secret_misplaced", f"a secret's placeholder is filled in only in {places}")
     return filled, used
-
-
-_FILLED = ("headers", "params", "auth", "json")
 
 
 def _texts(value: Any) -> Iterator[str]:
