@@ -10,6 +10,7 @@ import json
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,8 @@ _CALLS_BYTES = 64 * 1024 * 1024
 _WAITING = 8
 #: seconds within which a call that is under way is given up at the end
 _PATIENCE = 5.0
+#: seconds that a function has to end by itself once its execution is cancelled
+GRACE = 1.0
 
 Send = Callable[[Any], Json]
 
@@ -46,6 +49,7 @@ class Conversation:
         self._calls: queue.Queue[Any] = queue.Queue(_WAITING)
         self._answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._caller: threading.Thread | None = None
+        self._cancelled_at: float | None = None
         self.wakes, self._wake = os.pipe()
 
     def hear(self, data: bytes) -> bool:
@@ -105,6 +109,14 @@ class Conversation:
             self._answers.put(json.dumps(answer).encode() + b"\n")
             with contextlib.suppress(OSError):
                 os.write(self._wake, b".")
+
+    def cancel(self) -> bool:
+        """Tell the runner that the execution is over; whether it has had its time to end by itself."""
+        if self._cancelled_at is None:
+            self._cancelled_at = time.monotonic()
+            self._answers.put(b'{"cancelled": true}\n')
+            os.write(self._wake, b".")
+        return time.monotonic() - self._cancelled_at >= GRACE
 
     def said(self) -> bytes:
         """What the runner is to read next."""

@@ -145,7 +145,7 @@ def _run(
             env={"PYTHONPATH": _SDK},
             files={**_authors(), **inside},
             timeout=call.seconds_left,
-            aborted=call.aborted,
+            aborted=lambda: call.aborted() and conversation.cancel(),
             readonly=readonly,
             conversation=conversation,
         )

@@ -373,3 +373,29 @@ def test_an_answer_that_is_too_large(door: Door, calls: Receiver, monkeypatch: p
         ended = carried_out(door, code="found['n'] = len(context.http.get(url).content)", url=calls.url)
         assert (ended["error"] or {}).get("code") == code
         assert code or ended["output"] == {"n": size}
+
+
+def test_a_function_hears_of_a_cancel(door: Door) -> None:
+    """It may end by itself within a second; one that does not is ended."""
+    from providers import local
+    from providers.base import Abandoned, Bundle, Call
+
+    waiting = "while not context.cancelled(): time.sleep(0.02)\nprint('heard of it')\nos._exit(0)"
+    for code, heard in ((waiting, True), ("time.sleep(60)", False)):
+        lines: list[str] = []
+        files = {"actions/a.py": FREE.encode()}
+        began = time.monotonic()
+        call = Call(
+            execution_id="exec-1",
+            idempotency_key="exec-1",
+            config={"bundle": "acme", "handler": "attack"},
+            parameters={"code": code},
+            context={},
+            bundle=Bundle(name="acme", version="1.0.0", digest="", files=files),
+            aborted=lambda began=began: time.monotonic() - began > 1,
+            log=lambda _level, line, lines=lines: lines.append(line),
+        )
+        with pytest.raises((Abandoned, Exception)):
+            local.perform(call)
+        assert time.monotonic() - began < 10
+        assert ("heard of it" in lines) == heard
