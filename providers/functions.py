@@ -12,11 +12,12 @@ a few modules of the project, so that it also works inside the sandbox, which ho
 from collections.abc import Mapping
 from typing import Any
 
+from tocsin import actions
+from tocsin.actions import ActionError, Context, Handler, Length, Pattern, Range, Retry, Secret, action
+
 from config.types import Json
 from providers.base import Abandoned, ProviderError
 from providers.handlers.library import load
-from tocsin import actions
-from tocsin.actions import ActionError, Context, Handler, Length, Pattern, Range, Retry, Secret, action
 
 __all__ = [
     "Context",

@@ -15,6 +15,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tocsin import actions
+from tocsin.actions.http import Http
+from tocsin.actions.outputs import output_in
+
 from config.errors import Problem
 from config.types import Json
 from playbooks.states import Mode
@@ -25,9 +29,6 @@ from providers.bundled.requests import Outgoing
 from providers.handlers.library import Library, library
 from providers.sandbox import recipe, sandbox, script
 from providers.sandbox.capture import LineLog, capture
-from tocsin import actions
-from tocsin.actions.http import Http
-from tocsin.actions.outputs import output_in
 
 SECRETS: tuple[str, ...] = ()
 

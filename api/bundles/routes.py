@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Response, request
+from tocsin.actions.bundles.archive import MOST_PACKED, NotAnArchive
 from werkzeug.exceptions import UnsupportedMediaType
 
 from api.bundles import examples, schemas, views
@@ -14,7 +15,6 @@ from api.http.blueprint import LOCATION, Blueprint, View, answer, notes, nothing
 from store.bundles import secrets, versions
 from store.engine import db
 from tasks.bundles import activation, pushing
-from tocsin.actions.bundles.archive import MOST_PACKED, NotAnArchive
 
 blueprint = Blueprint("bundles", __name__, tag="bundles")
 

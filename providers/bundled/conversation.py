@@ -14,11 +14,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tocsin.actions.errors import HttpFailed
+
 from config.types import Json
 from providers.base import Abandoned, TimedOut
 from providers.sandbox.capture import LineLog
 from providers.sandbox.watch import OUTPUT_BYTES
-from tocsin.actions.errors import HttpFailed
 
 #: bytes of a line that asks for a call; a body of 1 MiB takes more in JSON
 _CALL_BYTES = 4 * 1024 * 1024

@@ -9,12 +9,13 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from config.types import Json
-from providers.base import ProviderError
-from providers.bundled import running
 from tocsin.actions.bundles import archive
 from tocsin.actions.bundles.manifest import FILE, Manifest, runs_on
 from tocsin.actions.files import Fault
+
+from config.types import Json
+from providers.base import ProviderError
+from providers.bundled import running
 
 #: seconds that importing all files may take
 IMPORT_SECONDS = 10.0

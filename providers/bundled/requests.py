@@ -13,16 +13,17 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from config.types import Json
-from playbooks.states import Mode
-from providers.base import Bundle, Call, ProviderError, TimedOut
-from providers.egress import addresses, client
-from providers.egress.client import METHODS, Request, Response
 from tocsin.actions.bundles.hosts import is_listed
 from tocsin.actions.errors import HttpFailed
 from tocsin.actions.http import packed, unpacked
 from tocsin.actions.placeholders import MASK, fill
 from tocsin.actions.trials.masks import Masks
+
+from config.types import Json
+from playbooks.states import Mode
+from providers.base import Bundle, Call, ProviderError, TimedOut
+from providers.egress import addresses, client
+from providers.egress.client import METHODS, Request, Response
 
 #: calls of one attempt
 MOST_CALLS = 1000

@@ -18,6 +18,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tocsin import actions
+from tocsin.actions import ActionError
+from tocsin.actions.outputs import output_of
+from tocsin.actions.placeholders import placeholder
+
 from config.types import Json
 from providers.base import Bundle, Call, ProviderError
 from providers.bundled.conversation import Conversation
@@ -25,10 +30,6 @@ from providers.bundled.requests import Outgoing
 from providers.functions import failure
 from providers.sandbox import recipe, sandbox, script
 from providers.sandbox.sandbox import FinishedProcess
-from tocsin import actions
-from tocsin.actions import ActionError
-from tocsin.actions.outputs import output_of
-from tocsin.actions.placeholders import placeholder
 
 #: the folders of a bundle that its code may need
 CODE = ("actions/", "vendor/")

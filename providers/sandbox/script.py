@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tocsin.actions.outputs import output_in
+
 from config.errors import Problem
 from config.types import Json
 from playbooks.states import Mode
 from providers.base import Abandoned, Call, ProviderError, TimedOut
 from providers.sandbox import recipe, sandbox
 from providers.sandbox.capture import LineLog, shorten
-from tocsin.actions.outputs import output_in
 
 SCRIPT_BYTES = 64 * 1024
 _VARIABLE_BYTES = 32 * 1024  # the kernel refuses a program whose one variable is over 128 KiB

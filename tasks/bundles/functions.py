@@ -7,12 +7,13 @@ caller writes, and each fault is named with the file and the line of the functio
 from collections.abc import Mapping
 from typing import Any
 
+from tocsin.actions.files import Fault
+
 from config.errors import InvalidRequest, Problem, Unprocessable
 from config.types import Json
 from playbooks.checks.size import size
 from playbooks.definitions import actions as meaning
 from store.bundles.versions import Version
-from tocsin.actions.files import Fault
 
 _DEFAULT_TYPE = "script"
 #: what a function may leave out

@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tocsin.actions.bundles import archive
+from tocsin.actions.bundles.manifest import Manifest
+
 from config import logs
 from config.settings import settings
 from providers.base import Bundle
 from store.bundles import archives, secrets, versions
 from store.engine import db
-from tocsin.actions.bundles import archive
-from tocsin.actions.bundles.manifest import Manifest
 
 log = logs.logger(__name__)
 

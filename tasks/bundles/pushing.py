@@ -7,6 +7,9 @@ unless the caller wants otherwise it becomes the active one, in the same transac
 
 from dataclasses import dataclass
 
+from tocsin.actions.bundles.archive import NotAnArchive
+from tocsin.actions.files import Fault
+
 from config.errors import Conflict, Unavailable
 from config.types import Json
 from providers.base import ProviderError
@@ -18,8 +21,6 @@ from store.engine import db
 from tasks.bundles import activation, differences
 from tasks.bundles.functions import InvalidBundle, faults_of
 from tasks.offload import pool
-from tocsin.actions.bundles.archive import NotAnArchive
-from tocsin.actions.files import Fault
 
 __all__ = ["NotAnArchive", "Pushed", "push"]
 

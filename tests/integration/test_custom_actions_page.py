@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tocsin.actions.bundles import archive
+from tocsin.actions.bundles.manifest import MOST_HOSTS, MOST_SECRETS, parse
+
 from config.error_codes import bundles
 from providers.bundled import reading, requests
 from tests.support.processes import ROOT, clean_environment
-from tocsin.actions.bundles import archive
-from tocsin.actions.bundles.manifest import MOST_HOSTS, MOST_SECRETS, parse
 
 PAGE = (ROOT / "docs/custom-actions.md").read_text()
 #: (language, text) of each fenced block, in order

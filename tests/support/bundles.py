@@ -6,10 +6,11 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+from tocsin.actions.bundles import archive
+
 from store.bundles import secrets, versions
 from store.engine import db
 from tests.support.api import Door
-from tocsin.actions.bundles import archive
 
 HEAD = "from tocsin.actions import *\n"
 ECHO = (

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
+from tocsin.actions.signatures import MARK, Handler
 
 from providers.base import ProviderError
 from providers.functions import Context, Retry, Secret, action, invoke, load
 from providers.sandbox.capture import LINE_BYTES, LINES, LineLog, capture, shorten
-from tocsin.actions.signatures import MARK, Handler
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "actions"
 TEXTS = {"type": "array", "items": {"type": "string"}}

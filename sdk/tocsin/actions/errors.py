@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Retry(Exception):  # noqa: N818 - reads as the request it is: raise Retry("locked", after=30)
+class Retry(Exception):
     """A function raises it when its action may succeed later.
 
     The action's ``retry`` decides whether there is a next attempt; by default there is none.
@@ -23,7 +23,7 @@ class Retry(Exception):  # noqa: N818 - reads as the request it is: raise Retry(
         self.after = after
 
 
-class HttpFailed(Exception):  # noqa: N818 - reads as what happened
+class HttpFailed(Exception):
     """``context.http`` got no answer, or refused to ask.
 
     A function that does not catch it fails its execution with this code; a retryable one is tried again as the action's

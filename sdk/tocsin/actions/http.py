@@ -92,7 +92,7 @@ class Answer:
     @property
     def ok(self) -> bool:
         """Whether the status says success (200 to 299)."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - the class of statuses
+        return 200 <= self.status < 300
 
     @property
     def text(self) -> str:

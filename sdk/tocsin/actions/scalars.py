@@ -19,7 +19,7 @@ from typing import Any
 Converter = Callable[[Any, str], Any]
 
 
-class Unfit(Exception):  # noqa: N818 - reads as what the value is
+class Unfit(Exception):
     """A value does not fit its type; the message names the place and what was expected."""
 
 

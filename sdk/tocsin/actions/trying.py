@@ -33,7 +33,7 @@ _DEFAULT_SECONDS = 300
 _ENVIRONMENT = "TOCSIN_SECRET_"
 
 
-class Unusable(Exception):  # noqa: N818 - reads as what the file is
+class Unusable(Exception):
     """A file cannot be tried; the message says why, with file and line."""
 
 

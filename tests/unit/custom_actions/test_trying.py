@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tocsin.actions import trying
 
 from tests.support.receiving import Receiver, receiver
-from tocsin.actions import trying
 
 CANARY = "c4nary-s3cret/+ä"
 TOKEN = "t0ken-of-the-firewall"

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal, NotRequired, Optional, TypedDict, Un
 
 import pytest
 from jsonschema import Draft202012Validator
-
-from playbooks.definitions import actions as definitions
-from playbooks.definitions import parameters
 from tocsin.actions import ActionError, Context, Length, Pattern, Range, Secret, action, invoke
 from tocsin.actions.calls import TYPES
 from tocsin.actions.signatures import MARK
+
+from playbooks.definitions import actions as definitions
+from playbooks.definitions import parameters
 
 HERE = Context("exec-1", "web-01", "exec-1")
 

@@ -1,7 +1,6 @@
 """Tests of the bundle; ``pytest --tocsin-record`` makes the calls once and keeps them in ``recordings``."""
 
 import pytest
-
 from tocsin.actions import ActionError
 
 RULES = "https://fw.acme.example/api/rules"

@@ -48,7 +48,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 Files = Mapping[str, bytes]
 
 
-class NotAnArchive(ValueError):  # noqa: N818 - reads as what the bytes are
+class NotAnArchive(ValueError):
     """The bytes are no zip archive."""
 
 

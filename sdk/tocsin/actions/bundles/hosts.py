@@ -29,7 +29,7 @@ def entry_fault(entry: object) -> str | None:
         return f"{entry} is no host: leave the scheme and the path out"
     if not found:
         return f"{entry} is no host in lower case, such as fw.acme.example, fw.acme.example:8443 or *.acme.example"
-    if found["port"] and not 0 < int(found["port"]) < 65536:  # noqa: PLR2004 - the ports there are
+    if found["port"] and not 0 < int(found["port"]) < 65536:
         return f"{entry} has no port from 1 to 65535"
     if found["host"].startswith("*.") and "." not in found["host"][2:]:
         return f"{entry} would be a whole top-level domain"

@@ -94,7 +94,7 @@ def _toml(text: str) -> dict[str, Any]:
         import tomllib
     except ImportError:  # before Python 3.11; the extra cli brings it
         try:
-            import tomli as tomllib  # type: ignore[import-not-found, no-redef]
+            import tomli as tomllib  # type: ignore[no-redef]
         except ImportError as error:
             version = f"{sys.version_info.major}.{sys.version_info.minor}"
             raise RuntimeError(f"Python {version} does not read TOML: pip install 'tocsin[cli]'") from error

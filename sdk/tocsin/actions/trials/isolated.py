@@ -23,7 +23,7 @@ _PACKAGE = Path(tocsin.actions.__file__).parent
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache")
 
 
-class Unavailable(Exception):  # noqa: N818 - reads as what the sandbox is
+class Unavailable(Exception):
     """There is no sandbox on this machine."""
 
 
