@@ -183,14 +183,6 @@ def actor(text: str, **more: Any) -> fields.Nested:
     return fields.Nested(Actor, allow_none=True, metadata=described(text, **more))
 
 
-class BundleFault(Answer):
-    """A fault of an uploaded bundle."""
-
-    file = text("The file in the bundle; empty for the bundle as a whole.")
-    line = number("The line, where one is known.", null=True)
-    detail = text("What is wrong with it.")
-
-
 class Error(Answer):
     """The body of every error (RFC 9457)."""
 
@@ -232,8 +224,8 @@ class Error(Answer):
         metadata=described("Only with transition_not_allowed: the states to which the event can go.", sometimes=True),
     )
     faults = fields.List(
-        fields.Nested(BundleFault),
-        metadata=described("Only with invalid_bundle: each fault with its file and line.", sometimes=True),
+        fields.Dict(),
+        metadata=described("Only with invalid_bundle: file, line and detail of each fault.", sometimes=True),
     )
     request_id = fields.String(allow_none=True, metadata=described("Names this request in the server's log."))
 
