@@ -96,7 +96,7 @@ def _line(error: BaseException, path: Path) -> int | None:
 
 
 def described(handler: Handler) -> dict[str, object]:
-    """What the catalogue is told of a function."""
+    """What the catalogue learns of a function."""
     return {
         "id": handler.name,
         "description": handler.description,

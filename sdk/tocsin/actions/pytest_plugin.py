@@ -1,7 +1,7 @@
 """The pytest plugin: actions are tested as a worker calls them, with recorded HTTP.
 
 ``run_action`` calls a function and returns its output; a call that fails raises ``ActionError``. Its HTTP calls are
-answered from ``http_recording``, the JSON file ``recordings/<module>.<test>.json`` beside the test. The option
+answered from ``http_recording``, the JSON file ``recordings/<module>.<test>.json`` in its folder. The option
 ``--tocsin-record`` makes the calls and writes the file; without it a call that is not recorded fails and names the
 option.
 """
@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
     group = parser.getgroup("tocsin", "custom actions of Tocsin")
     group.addoption(
-        OPTION, action="store_true", help="make the HTTP calls of actions, and record them beside the tests"
+        OPTION, action="store_true", help="make the HTTP calls of actions, and record them in the folders of the tests"
     )
 
 

@@ -62,7 +62,7 @@ class Subject:
 
 
 def schema(path: str | Path) -> list[dict[str, Any]]:
-    """What the catalogue is told of each function of a file.
+    """What the catalogue learns of each function of a file.
 
     Raises:
         Unusable: the file is missing, fails to load, or has no action.

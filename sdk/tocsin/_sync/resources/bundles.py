@@ -14,6 +14,11 @@ from tocsin._operation import operation
 _ZIP = "application/zip"
 
 
+def _content(archive: Union[bytes, str, Path]) -> bytes:
+    """The bytes of an archive, which has 8 MiB at most."""
+    return archive if isinstance(archive, bytes) else Path(archive).read_bytes()
+
+
 class Bundles(Resource):
     """Bundles of custom actions, their versions and secrets."""
 
@@ -45,7 +50,7 @@ class Bundles(Resource):
         force: Optional[bool] = None,
     ) -> models.BundlePushed:
         """Push an archive, given as bytes or by its path; ``changes`` says what differs from the active version."""
-        content = archive if isinstance(archive, bytes) else Path(archive).read_bytes()
+        content = _content(archive)
         query: Dict[str, Any] = {"dry_run": dry_run, "activate": activate, "force": force}
         return self._one("pushBundle", models.BundlePushed, query=query, body=content, kind=_ZIP)
 

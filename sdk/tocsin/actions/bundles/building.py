@@ -24,7 +24,7 @@ class Built:
     manifest: Manifest | None
     digest: str
     content: bytes
-    #: what the catalogue is told of each function
+    #: what the catalogue learns of each function
     functions: list[dict[str, Any]]
     faults: list[Fault]
 
