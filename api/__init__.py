@@ -20,6 +20,7 @@ from api.actions.schemas import BEYOND
 from api.application import App
 from api.approvals import links as approval_links
 from api.approvals import routes as approvals
+from api.bundles import routes as bundles
 from api.calendars import routes as calendars
 from api.events import routes as events
 from api.gateway import audit, breakers, embeddings, providers, rules, stops, trail, why
@@ -77,6 +78,7 @@ _FAMILIES = (
     actions.blueprint,
     trigger.blueprint,
     executions.blueprint,
+    bundles.blueprint,
     import_export.blueprint,
     playbook_simulation.blueprint,
     playbooks.blueprint,

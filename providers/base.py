@@ -82,6 +82,23 @@ class Report:
     commands_executed: list[Json] = field(default_factory=list)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """The version of a bundle that an attempt runs, with what it may use."""
+
+    name: str
+    version: str
+    digest: str
+    #: contents by path: its actions and what they import
+    files: Mapping[str, bytes]
+    hosts: tuple[str, ...] = ()
+    #: values by name; a secret without a value is left out
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    #: the names of those that it declares, and of those whose value its code sees
+    declared: frozenset[str] = frozenset()
+    revealed: frozenset[str] = frozenset()
+
+
 @dataclass(kw_only=True)
 class Call:
     """One attempt at one action, as an executor sees it."""
@@ -107,6 +124,8 @@ class Call:
     #: a text with its secrets masked
     shown: Callable[[str], str] = lambda text: text
     report: Report = field(default_factory=Report)
+    #: where the action is a function of a bundle
+    bundle: Bundle | None = None
 
     @property
     def seconds_left(self) -> float:

@@ -1,6 +1,7 @@
 """The executor ``local``: one of the operator's Python functions, or a script.
 
-``config`` is either ``{handler: name}`` or ``{interpreter, script}``. A function runs in this process when
+``config`` is ``{handler: name}``, ``{interpreter, script}`` or, for a function of a bundle (``providers.bundled``),
+``{bundle, digest, handler}``. A function runs in this process when
 the execution is live, because it is the operator's own code and may need the operator's network; in mode
 ``sandbox`` it runs isolated, without network, so that it can reach no other system. A script always
 runs isolated (``providers.sandbox.script``).
@@ -10,16 +11,22 @@ import difflib
 import json
 import sysconfig
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from tocsin import actions
+from tocsin.actions.http import Http
+from tocsin.actions.outputs import output_in
 
 from config.errors import Problem
 from config.types import Json
 from playbooks.states import Mode
 from providers import functions, members
 from providers.base import Call, ProviderError
+from providers.bundled import running
+from providers.bundled.requests import Outgoing
 from providers.handlers.library import Library, library
-from providers.outputs import output_in
 from providers.sandbox import recipe, sandbox, script
 from providers.sandbox.capture import LineLog, capture
 
@@ -37,16 +44,18 @@ _RUNNER = (
     "providers/handlers/library.py",
     "providers/handlers/loading.py",
     "providers/handlers/snapshot.py",
-    "providers/outputs.py",
     "providers/sandbox/handler.py",
-    "providers/signatures.py",
 )
+#: the authors' API, without the rest of the distribution
+_AUTHORS = Path(actions.__file__).parent
 _ACTIONS_BYTES = 8 * 1024 * 1024
 
 
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:  # noqa: ARG001 - no templates here
     """Every fault of ``config``."""
     unknown = members.check(config, _KEYS)
+    if "bundle" in config:
+        return [*unknown, Problem("/bundle", "actions of bundles are made by POST /api/bundles, and changed there")]
     if "handler" in config and ("script" in config or "interpreter" in config):
         return [*unknown, Problem("", "give either handler, or interpreter and script, not both")]
     if "handler" in config:
@@ -56,7 +65,7 @@ def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:  # noqa:
     return [*unknown, Problem("", "give either handler (a function), or interpreter and script")]
 
 
-_KEYS = ("handler", "interpreter", "script")
+_KEYS = ("handler", "interpreter", "script", "bundle", "digest")
 
 
 def _check_handler(name: Any) -> list[Problem]:
@@ -79,6 +88,8 @@ def _searched() -> str:
 
 def plan(call: Call) -> Json:
     """What would run, without the values."""
+    if "bundle" in call.config:
+        return running.plan(call)
     if "handler" not in call.config:
         return script.plan(call)
     handler = _handler(call)
@@ -96,8 +107,10 @@ def perform(call: Call) -> Json:
 
     Raises:
         ProviderError: ``unknown_handler``, ``bad_parameters``, ``handler_failed``, ``bad_output``, and what
-            ``script.perform`` raises.
+            ``script.perform`` and ``bundled.running.perform`` raise.
     """
+    if "bundle" in call.config:
+        return running.perform(call)
     if "handler" not in call.config:
         return script.perform(call)
     handler = _handler(call)
@@ -105,7 +118,15 @@ def perform(call: Call) -> Json:
         return _perform_inside(call, handler)
     call.checkpoint()
     with capture(call.log) as lines:
-        context = functions.Context(call.execution_id, _target(call), call.idempotency_key, lines)
+        context = functions.Context(
+            call.execution_id,
+            _target(call),
+            call.idempotency_key,
+            lines,
+            datetime.now(UTC) + timedelta(seconds=call.seconds_left),
+            Http(Outgoing(call, None, "").send),
+            is_cancelled=lambda: call.aborted() or call.seconds_left <= 0,
+        )
         return functions.invoke(handler, call.parameters, context)
 
 
@@ -162,10 +183,12 @@ def _files(known: Library) -> dict[str, bytes]:
 
     The folders themselves may be closed to the sandbox. Python files are those that this process has loaded.
     """
-    packages = ("config", "providers", "providers/sandbox", "providers/handlers")
+    packages = ("config", "tocsin", "providers", "providers/sandbox", "providers/handlers")
     files = {f"/job/project/{package}/__init__.py": b"" for package in packages}
     for name in _RUNNER:
         files[f"/job/project/{name}"] = (_PROJECT / name).read_bytes()
+    for path in recipe.sources(_AUTHORS):
+        files[f"/job/project/tocsin/actions/{path.relative_to(_AUTHORS)}"] = path.read_bytes()
     room, sources = _ACTIONS_BYTES, known.present().contents
     for number, folder in enumerate(known.folders):
         for path in sorted({*folder.rglob("*"), *(one for one in sources if one.is_relative_to(folder))}):

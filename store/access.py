@@ -73,7 +73,7 @@ _OPERATE = _READ | _WORK | _MANAGE | {DECIDE, "dispatch"}
 ROLES: dict[str, frozenset[str]] = {
     "viewer": _READ,
     "operator": _OPERATE,
-    "admin": _OPERATE | {"manage:providers", "manage:users", "admin"},
+    "admin": _OPERATE | {"manage:providers", "manage:users", "write:bundles", "admin"},
 }
 
 #: other spellings in use for a permission → ours
@@ -94,6 +94,7 @@ ALIASES = {
     "silences:manage": "manage:silences",
     "events:manage": "manage:events",
     "groups:manage": "manage:groups",
+    "bundles:write": "write:bundles",
     "providers:manage": "manage:providers",
     "users:manage": "manage:users",
 }

@@ -16,6 +16,8 @@ import sqlalchemy as sa
 from store import access
 from store.access import api_keys
 from store.blocks import floor
+from store.bundles import secrets
+from store.bundles.secrets import bundle_secrets
 from store.callers.users import USERS_VOUCHED, users
 from store.definitions.actions import action_revisions
 from store.definitions.documents import documents
@@ -144,6 +146,15 @@ DOCUMENTS = Column(
     ).join_from(documents, playbook_revisions, documents.c.revision_id == playbook_revisions.c.id),
     _sealed(lambda row: seal.document_cell(row.workspace_id, row.id)),
     _LARGE_BITE,
+)
+
+_secrets = bundle_secrets.c
+#: the secrets of bundles
+BUNDLE_SECRETS = Column(
+    _secrets.id,
+    _secrets.sealed,
+    sa.select(_secrets.id, _secrets.workspace_id, _secrets.bundle, _secrets.name, _secrets.sealed.label("held")),
+    _sealed(lambda row: secrets.cell(row.workspace_id, row.id, row.bundle, row.name)),
 )
 
 

@@ -2,6 +2,7 @@
 
 from store import access, audit, metrics, trail, worker_processes
 from store.blocks import anchors, floor, seals, walks
+from store.bundles import archives, secrets, versions
 from store.callers import sessions, users
 from store.definitions import actions, documents, playbooks, references
 from store.engine.db import metadata
@@ -27,6 +28,7 @@ __all__ = [
     "anchors",
     "announcements",
     "approvals",
+    "archives",
     "audit",
     "breakers",
     "calendars",
@@ -48,12 +50,14 @@ __all__ = [
     "references",
     "schedules",
     "seals",
+    "secrets",
     "sessions",
     "silences",
     "throttles",
     "trail",
     "transitions",
     "users",
+    "versions",
     "walks",
     "worker_processes",
 ]

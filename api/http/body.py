@@ -30,6 +30,7 @@ MAX_BYTES = 1024 * 1024
 #: sends loses the answer
 MOST_FORGOTTEN = 16 * MAX_BYTES
 _JSON, _YAML = "application/json", "application/yaml"
+_ZIPS = ("application/zip", "application/x-zip-compressed")
 #: names of UTF-8, and of the part of it that is ASCII
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _PIECE = 64 * 1024
@@ -128,6 +129,24 @@ def refuse() -> None:
         return
     if (asked.content_length or asked.headers.get("Transfer-Encoding")) and read(asked) not in (missing, {}):
         raise InvalidRequest("This operation takes no body.")
+
+
+def read_zip(most: int) -> bytes:
+    """The body of the present request as the bytes of an archive; ``most`` is how many it may have.
+
+    Raises:
+        UnsupportedMediaType: it is declared as something else. RequestEntityTooLarge. InvalidRequest: there is none.
+        TooSlow: it did not arrive in time.
+    """
+    asked = present()
+    if asked.mimetype not in _ZIPS:
+        raise UnsupportedMediaType(f"Send the archive with Content-Type: {_ZIPS[0]}.")
+    if asked.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
+    raw = _bytes(asked, most)
+    if not raw:
+        raise InvalidRequest("The body must be the archive of a bundle.")
+    return raw
 
 
 def read(req: Request, *, yaml: bool = False, most: int = MAX_BYTES) -> Any:

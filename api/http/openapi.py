@@ -42,6 +42,7 @@ branch on its `code`; [/docs/errors](/docs/errors) says of each what to do. Ever
 #: the resources of the API, in the order of the page; each operation belongs to one
 TAGS = {
     "actions": "Define, version and trigger actions.",
+    "bundles": "Push, activate and inspect bundles of custom actions, and give them secrets.",
     "action executions": "Follow, cancel and decide executions of actions.",
     "playbooks": "Define, version, import, export and run playbooks.",
     "playbook executions": "Follow, control, decide and compare runs of playbooks.",

@@ -223,6 +223,10 @@ class Error(Answer):
         fields.String(),
         metadata=described("Only with transition_not_allowed: the states to which the event can go.", sometimes=True),
     )
+    faults = fields.List(
+        fields.Dict(),
+        metadata=described("Only with invalid_bundle: file, line and detail of each fault.", sometimes=True),
+    )
     request_id = fields.String(allow_none=True, metadata=described("Names this request in the server's log."))
 
 

@@ -90,11 +90,6 @@ ROWS: tuple[ErrorCode, ...] = (
         "Loop over fewer items, or split the playbook.",
     ),
     ended(
-        "sandbox_unavailable",
-        "Scripts cannot be isolated on this machine.",
-        "The operator installs bubblewrap: docs/operations.md.",
-    ),
-    ended(
         "script_failed",
         "The script ended with exit code {exit_code}.",
         "`details.stderr` and the logs have what it said.",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import chain
 from types import MappingProxyType
 
-from config.error_codes import anywhere, definitions, ends, work
+from config.error_codes import anywhere, bundles, definitions, ends, work
 from config.error_codes.entry import ErrorCode
 
 #: code → its row, in the order of the alphabet
@@ -12,7 +12,7 @@ CODES: Mapping[str, ErrorCode] = MappingProxyType(
     {
         row.code: row
         for row in sorted(
-            chain(anywhere.ROWS, definitions.ROWS, work.ROWS, ends.ROWS),
+            chain(anywhere.ROWS, bundles.ROWS, definitions.ROWS, work.ROWS, ends.ROWS),
             key=lambda row: row.code,
         )
     }

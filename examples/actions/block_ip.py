@@ -6,7 +6,7 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from providers.functions import Context, action
+from tocsin.actions import Context, action
 
 logger = logging.getLogger(__name__)
 

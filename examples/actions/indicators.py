@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from providers.functions import action
+from tocsin.actions import action
 
 HASHES = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
 

@@ -3,7 +3,7 @@
 import ipaddress
 from typing import Annotated, Any
 
-from providers.functions import Context, action
+from tocsin.actions import Context, action
 
 # (property of the address, verdict, score from 0 = trusted to 100 = hostile); the first match counts
 CLASSES = (

@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tocsin.actions import Handler
+
 from providers.handlers import loading, snapshot
 from providers.handlers.loading import FileFault, Loaded
 from providers.handlers.snapshot import State
-from providers.signatures import Handler
 
 #: between two looks at the folders, seconds
 EVERY = 0.25

@@ -5,7 +5,7 @@ changes meanwhile is imported neither half nor twice, functions of the load befo
 file is left in the operator's folder. Files whose names begin with an underscore, and folders, are for the others to
 import (``from ._shared import x``). A file in one folder hides those of the same name in later folders.
 
-It needs nothing but the standard library and ``providers.signatures``: it works inside the sandbox too.
+It needs nothing but the standard library and ``tocsin.actions``: it works inside the sandbox too.
 """
 
 import importlib
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from providers.signatures import MARK, Handler
+from tocsin.actions.signatures import MARK, Handler
 
 _numbers = itertools.count(1)
 

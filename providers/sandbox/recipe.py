@@ -101,6 +101,11 @@ def python() -> tuple[str, list[Path]]:
     return str(base / "bin" / version), parts
 
 
+def sources(package: Path) -> list[Path]:
+    """The Python files of a package and of those in it."""
+    return sorted(path for path in package.rglob("*.py") if "__pycache__" not in path.parts)
+
+
 def options(
     env: Mapping[str, str], files: Mapping[str, int], readonly: Iterable[Path], status: int, gate: int, seccomp: int
 ) -> bytes:

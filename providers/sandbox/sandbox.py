@@ -20,9 +20,9 @@ from providers.base import ProviderError
 from providers.sandbox import cgroup, recipe, system_calls
 from providers.sandbox.launchers import launch
 from providers.sandbox.processes import Processes
-from providers.sandbox.watch import Ended, FinishedProcess, watch
+from providers.sandbox.watch import Conversation, Ended, FinishedProcess, watch
 
-__all__ = ["Ended", "FinishedProcess", "probe", "run"]
+__all__ = ["Conversation", "Ended", "FinishedProcess", "probe", "run"]
 
 
 def run(
@@ -34,11 +34,13 @@ def run(
     timeout: float,
     aborted: Callable[[], bool],
     readonly: Sequence[Path] = (),
+    conversation: Conversation | None = None,
 ) -> FinishedProcess:
     """Run a program inside a fresh sandbox and wait for its end.
 
     ``files`` appear read-only under their path inside (such as ``/job/script``), ``readonly`` folders of the
-    machine under their own path; ``timeout`` is in seconds; ``aborted`` is asked every 50 ms.
+    machine under their own path; ``timeout`` is in seconds; ``aborted`` is asked every 50 ms. ``conversation`` hears
+    the program's output and answers it.
 
     Raises:
         ProviderError: ``sandbox_unavailable``, this machine cannot isolate a program.
@@ -46,7 +48,7 @@ def run(
     reason = probe()
     if reason is not None:
         raise recipe.unavailable(reason)
-    return _run(list(argv_inside), stdin, env, files, timeout, aborted, readonly)
+    return _run(list(argv_inside), stdin, env, files, timeout, aborted, readonly, conversation)
 
 
 @functools.cache
@@ -74,6 +76,7 @@ def _run(
     timeout: float,
     aborted: Callable[[], bool],
     readonly: Sequence[Path],
+    conversation: Conversation | None = None,
 ) -> FinishedProcess:
     for folder in readonly:
         if not recipe.reachable(folder):
@@ -97,6 +100,7 @@ def _run(
             stdin=stdin,
             timeout=timeout,
             aborted=aborted,
+            conversation=conversation,
         )
 
 

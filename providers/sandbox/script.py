@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tocsin.actions.outputs import output_in
+
 from config.errors import Problem
 from config.types import Json
 from playbooks.states import Mode
 from providers.base import Abandoned, Call, ProviderError, TimedOut
-from providers.outputs import output_in
 from providers.sandbox import recipe, sandbox
 from providers.sandbox.capture import LineLog, shorten
 

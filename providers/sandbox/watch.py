@@ -15,7 +15,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from providers.base import ProviderError
 from providers.sandbox.launchers import insist, wait
@@ -43,10 +43,26 @@ class FinishedProcess:
     seconds: float
 
 
+class Conversation(Protocol):
+    """A program's other end: what it writes is heard as it comes, and may be answered."""
+
+    #: a descriptor that can be read when there is something to say
+    wakes: int
+
+    def hear(self, data: bytes) -> bool:
+        """Take what the program has written to its standard output; False ends it, because it is too much."""
+
+    def said(self) -> bytes:
+        """What the program is to read next on its standard input."""
+
+
 class _Pipes:
     """The sandbox's input, and its outputs: stdout, stderr, launcher status."""
 
-    def __init__(self, process: subprocess.Popen[bytes], status: int, stdin: bytes) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], status: int, stdin: bytes, conversation: Conversation | None
+    ) -> None:
+        self._conversation = conversation
         self.kept = {"stdout": bytearray(), "stderr": bytearray(), "status": bytearray()}
         self.overflow = False
         self._stdin = memoryview(stdin)
@@ -60,6 +76,8 @@ class _Pipes:
         self._input = process.stdin
         os.set_blocking(self._input.fileno(), False)
         self._selector.register(self._input.fileno(), selectors.EVENT_WRITE, "stdin")
+        if conversation is not None:
+            self._selector.register(conversation.wakes, selectors.EVENT_READ, "wakes")
 
     @property
     def open(self) -> bool:
@@ -67,13 +85,15 @@ class _Pipes:
 
         It closes the last one by ending.
         """
-        return any(key.data != "stdin" for key in self._selector.get_map().values())
+        return any(key.data not in {"stdin", "wakes"} for key in self._selector.get_map().values())
 
     def move(self, seconds: float) -> None:
         """Read and write what is ready, after waiting at most ``seconds``."""
         for key, _ in self._selector.select(seconds):
             if key.data == "stdin":
                 self._feed(key.fd)
+            elif key.data == "wakes":
+                self._listen()
             else:
                 self._take(key.fd, key.data)
 
@@ -86,12 +106,24 @@ class _Pipes:
             self._stdin = self._stdin[:0]
         if not self._stdin:
             self._selector.unregister(fd)
-            self._input.close()
+            if self._conversation is None:
+                self._input.close()
+
+    def _listen(self) -> None:
+        """Add what the other end says to the program's input."""
+        assert self._conversation is not None
+        waiting = bool(self._stdin)
+        self._stdin = memoryview(bytes(self._stdin) + self._conversation.said())
+        if self._stdin and not waiting:
+            self._selector.register(self._input.fileno(), selectors.EVENT_WRITE, "stdin")
 
     def _take(self, fd: int, name: str) -> None:
         chunk = os.read(fd, 65536)
         if not chunk:
             self._selector.unregister(fd)
+            return
+        if name == "stdout" and self._conversation is not None:
+            self.overflow |= not self._conversation.hear(chunk)
             return
         kept = self.kept[name]
         self.overflow |= len(kept) + len(chunk) > OUTPUT_BYTES
@@ -110,16 +142,18 @@ def watch(
     stdin: bytes,
     timeout: float,
     aborted: Callable[[], bool],
+    conversation: Conversation | None = None,
 ) -> FinishedProcess:
     """Stay with a started launcher to its end.
 
-    ``status`` is the reading end of its ``--json-status-fd``, ``timeout`` is in seconds.
+    ``status`` is the reading end of its ``--json-status-fd``, ``timeout`` is in seconds. With a ``conversation`` the
+    program's input stays open, and its output is heard instead of kept.
 
     Raises:
         ProviderError: ``sandbox_unavailable``, the launcher could not start the program.
     """
     started = look = time.monotonic()
-    pipes = _Pipes(process, status, stdin)
+    pipes = _Pipes(process, status, stdin, conversation)
     ended: Ended | None = None
     try:
         while pipes.open:

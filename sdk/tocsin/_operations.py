@@ -10,6 +10,13 @@ from typing import Dict
 from tocsin._operation import Operation
 
 OPERATIONS: Dict[str, Operation] = {
+    'activateBundle': Operation(
+        method='POST',
+        path='/api/bundles/{bundle_name}/activate',
+        body=('version', 'force'),
+        within='data',
+        answer='BundleVersion',
+    ),
     'approveApproval': Operation(
         method='POST',
         path='/api/approvals/{approval_id}/approve',
@@ -200,6 +207,19 @@ OPERATIONS: Dict[str, Operation] = {
         query=('force',),
         headers=('If-Match',),
     ),
+    'deleteBundle': Operation(
+        method='DELETE',
+        path='/api/bundles/{bundle_name}',
+        query=('force',),
+    ),
+    'deleteBundleSecret': Operation(
+        method='DELETE',
+        path='/api/bundles/{bundle_name}/secrets/{secret_name}',
+    ),
+    'deleteBundleVersion': Operation(
+        method='DELETE',
+        path='/api/bundles/{bundle_name}/versions/{bundle_version}',
+    ),
     'deleteCalendar': Operation(
         method='DELETE',
         path='/v1/time-intervals/{calendar_name}',
@@ -348,6 +368,18 @@ OPERATIONS: Dict[str, Operation] = {
         method='GET',
         path='/v1/approvals/{namespace}/{tenant}/{approval_id}/approve',
         query=('sig', 'expires_at', 'kid', 'recipient'),
+    ),
+    'getBundle': Operation(
+        method='GET',
+        path='/api/bundles/{bundle_name}',
+        within='data',
+        answer='Bundle',
+    ),
+    'getBundleVersion': Operation(
+        method='GET',
+        path='/api/bundles/{bundle_name}/versions/{bundle_version}',
+        within='data',
+        answer='BundleVersion',
     ),
     'getCalendar': Operation(
         method='GET',
@@ -538,6 +570,20 @@ OPERATIONS: Dict[str, Operation] = {
         answer='Breaker',
         items='circuit_breakers',
     ),
+    'listBundleVersions': Operation(
+        method='GET',
+        path='/api/bundles/{bundle_name}/versions',
+        query=('cursor', 'limit', 'page', 'per_page'),
+        answer='BundleVersion',
+        items='data',
+    ),
+    'listBundles': Operation(
+        method='GET',
+        path='/api/bundles',
+        query=('cursor', 'limit', 'page', 'per_page'),
+        answer='Bundle',
+        items='data',
+    ),
     'listCalendars': Operation(
         method='GET',
         path='/v1/time-intervals',
@@ -718,6 +764,19 @@ OPERATIONS: Dict[str, Operation] = {
         path='/v1/silences/preview',
         body=('tenant', 'matchers', 'cron', 'timezone', 'duration_minutes'),
         answer='Previewed',
+    ),
+    'pushBundle': Operation(
+        method='POST',
+        path='/api/bundles',
+        query=('dry_run', 'activate', 'force'),
+        within='data',
+        answer='BundlePushed',
+        creates=True,
+    ),
+    'putBundleSecret': Operation(
+        method='PUT',
+        path='/api/bundles/{bundle_name}/secrets/{secret_name}',
+        body=('value',),
     ),
     'rejectApproval': Operation(
         method='POST',

@@ -65,7 +65,9 @@ def body_of(values: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def encoded(body: Any) -> bytes:
-    """A body as JSON."""
+    """A body: bytes and text as they are, anything else as JSON."""
+    if isinstance(body, (bytes, str)):
+        return body if isinstance(body, bytes) else body.encode()
     return json.dumps(body, default=_plain, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 

@@ -96,6 +96,10 @@ class IdReused(Conflict):
     """The code ``id_reused``."""
 
 
+class IdTaken(Conflict):
+    """The code ``id_taken``."""
+
+
 class IdempotencyKeyReused(InvalidValues):
     """The code ``idempotency_key_reused``."""
 
@@ -106,6 +110,10 @@ class InUse(Conflict):
 
 class InvalidAction(BadRequest):
     """The code ``invalid_action``."""
+
+
+class InvalidBundle(InvalidValues):
+    """The code ``invalid_bundle``."""
 
 
 class InvalidCacao(InvalidValues):
@@ -268,6 +276,10 @@ class RequesterMayNotApprove(Forbidden):
     """The code ``requester_may_not_approve``."""
 
 
+class SandboxUnavailable(ServiceUnavailable):
+    """The code ``sandbox_unavailable``."""
+
+
 class Sealed(Conflict):
     """The code ``sealed``."""
 
@@ -316,6 +328,10 @@ class Unavailable(ServiceUnavailable):
     """The code ``unavailable``."""
 
 
+class VersionActive(Conflict):
+    """The code ``version_active``."""
+
+
 class VersionExists(Conflict):
     """The code ``version_exists``."""
 
@@ -349,9 +365,11 @@ BY_CODE: Dict[str, Type[ApiError]] = {
     'gone': Gone,
     'id_in_use': IdInUse,
     'id_reused': IdReused,
+    'id_taken': IdTaken,
     'idempotency_key_reused': IdempotencyKeyReused,
     'in_use': InUse,
     'invalid_action': InvalidAction,
+    'invalid_bundle': InvalidBundle,
     'invalid_cacao': InvalidCacao,
     'invalid_cursor': InvalidCursor,
     'invalid_parameters': InvalidParameters,
@@ -394,6 +412,7 @@ BY_CODE: Dict[str, Type[ApiError]] = {
     'replay_under_way': ReplayUnderWay,
     'request_timeout': RequestTimeout,
     'requester_may_not_approve': RequesterMayNotApprove,
+    'sandbox_unavailable': SandboxUnavailable,
     'sealed': Sealed,
     'secret_needed': SecretNeeded,
     'silence_ended': SilenceEnded,
@@ -409,6 +428,7 @@ BY_CODE: Dict[str, Type[ApiError]] = {
     'unauthorized': Unauthorized,
     'unavailable': Unavailable,
     'unsupported_media_type': UnsupportedMediaType,
+    'version_active': VersionActive,
     'version_exists': VersionExists,
     'wrong_password': WrongPassword,
 }

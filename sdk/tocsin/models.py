@@ -185,6 +185,71 @@ VersionItemType = ActionType
 VersionType = ActionType
 
 
+class BundleSecret(Model):
+    """As the server answers it."""
+
+    name: str
+    """Its name."""
+    description: str
+    """What it is for."""
+    reveal: bool
+    """Whether the code sees the value, and not a placeholder."""
+    is_set: bool
+    """Whether it has a value."""
+    updated_at: Optional[datetime]
+    """When it was given."""
+
+
+class BundleFunction(Model):
+    """As the server answers it."""
+
+    action_id: str
+    """The action."""
+    id: str
+    """The function."""
+    description: Optional[str]
+    """The first line of its docstring."""
+    type: Optional[str]
+    """The type of the action."""
+    parameters: List[Dict[str, Any]]
+    """Its parameters, as an action declares them."""
+    output: Optional[Dict[str, Any]]
+    """The JSON Schema of its output."""
+    file: str
+    """Where it stands."""
+    line: Optional[int]
+    """The line."""
+
+
+class BundleVersion(Model):
+    """As the server answers it."""
+
+    name: str
+    """The bundle."""
+    version: str
+    """The version, which never changes."""
+    digest: str
+    """SHA-256 of its files' names and contents."""
+    active: bool
+    """Whether its functions are in the catalogue."""
+    description: str
+    """What it is for."""
+    python: str
+    """The versions of Python that it runs on; empty for any."""
+    hosts: List[str]
+    """The hosts that its code may call."""
+    secrets: Optional[List[BundleSecret]]
+    """Only of a single version: the secrets that it uses."""
+    functions: Optional[List[BundleFunction]]
+    """Only of a single version: its functions."""
+    bytes: int
+    """The size of the archive."""
+    created_at: datetime
+    """When it was pushed."""
+    created_by: str
+    """Who pushed it."""
+
+
 class DecidedApproval(Model):
     """As the server answers it."""
 
@@ -1797,6 +1862,21 @@ class Approval(Model):
     """Of one approval: its votes, the oldest first."""
 
 
+class Bundle(Model):
+    """As the server answers it."""
+
+    name: str
+    """Its name."""
+    active_version: Optional[str]
+    """The version whose functions are actions."""
+    created_at: datetime
+    """When it was first pushed."""
+    updated_at: datetime
+    """When it was last changed."""
+    active: Optional[BundleVersion]
+    """The active version."""
+
+
 class CoveredCombination(Model):
     """As the server answers it."""
 
@@ -3083,6 +3163,87 @@ class Previewed(Model):
     """Whether these are all."""
     kinds: List[KindCount]
     """How many of each provider and action type."""
+
+
+class BundleSets(Model):
+    """As the server answers it."""
+
+    added: List[str]
+    """What is new."""
+    removed: List[str]
+    """What is gone."""
+
+
+class BundleSecretSets(Model):
+    """As the server answers it."""
+
+    added: List[str]
+    """What is new."""
+    removed: List[str]
+    """What is gone."""
+    revealed: List[str]
+    """Whose value the code sees from now on."""
+    without_value: List[str]
+    """Those that have no value yet."""
+
+
+class BundleActionSets(Model):
+    """As the server answers it."""
+
+    added: List[str]
+    """What is new."""
+    removed: List[str]
+    """What is gone."""
+    changed: List[Dict[str, Any]]
+    """Each with its id, the members that differ, and its parameters."""
+
+
+class BundleChanges(Model):
+    """As the server answers it."""
+
+    before: Optional[str]
+    """The active version."""
+    after: str
+    """This version."""
+    hosts: BundleSets
+    """The hosts that its code may call."""
+    secrets: BundleSecretSets
+    """The secrets that it uses."""
+    actions: BundleActionSets
+    """Its actions."""
+    same_content: bool
+    """Whether all files are those of the active version."""
+
+
+class BundlePushed(Model):
+    """As the server answers it."""
+
+    name: str
+    """The bundle."""
+    version: str
+    """The version, which never changes."""
+    digest: str
+    """SHA-256 of its files' names and contents."""
+    active: bool
+    """Whether its functions are in the catalogue."""
+    description: str
+    """What it is for."""
+    python: str
+    """The versions of Python that it runs on; empty for any."""
+    hosts: List[str]
+    """The hosts that its code may call."""
+    secrets: Optional[List[BundleSecret]]
+    """Only of a single version: the secrets that it uses."""
+    functions: Optional[List[BundleFunction]]
+    """Only of a single version: its functions."""
+    bytes: int
+    """The size of the archive."""
+    created_at: datetime
+    """When it was pushed."""
+    created_by: str
+    """Who pushed it."""
+    changes: BundleChanges
+    """The difference to the version that was active."""
 
 
 class Loading(Model):

@@ -30,8 +30,16 @@ from tasks.attempts import circuits, fallbacks, provider_calls
 from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.patience import commit_with_patience
+from tasks.bundles import loading
 from tasks.secrets import sealing
 from tasks.secrets.redact import NO_SECRETS, redactor, texts
+
+#: what an attempt lacks → the code of its error
+_LACKING: dict[type[Exception], str] = {
+    SealBroken: "sealed",
+    loading.BundleMissing: "bundle_missing",
+    provider_calls.MissingVariable: "environment",
+}
 
 log = logs.logger(__name__)
 
@@ -69,7 +77,6 @@ def prepare(
     Where a provider stands for an action, the parameters are the payload of ``dispatch``.
     """
     row = this.row
-    named: list[str] = []
     try:
         this.way = circuits.through(row, revision, dispatch or parameters, this.sent_to)
         revision, parameters, hidden = fallbacks.sent(
@@ -79,17 +86,16 @@ def prepare(
         return _not_called(this, failed(circuits.OPEN, str(refusal), details=refusal.details))
     if this.way is not None and this.way.by != this.way.asked:
         this.log("INFO", f"The circuit breaker of {this.way.asked} is open; it goes out by {this.way.by}.")
-    definition = revision.definition
+    definition, provided = revision.definition, provider_calls.is_provider(revision)
     try:
         opened = sealing.opened_config(row.workspace_id if revision.workspace_id else "", revision)
         config = sealing.restore_secrets(dict(definition["config"]), opened)
-        if provider_calls.is_provider(revision):
-            config, named = provider_calls.filled_in(config)
-    except SealBroken as broken:
-        return _not_called(this, failed("sealed", str(broken)))
-    except provider_calls.MissingVariable as missing:
-        return _not_called(this, failed("environment", str(missing)))
-    this.redact = redactor([*texts(hidden), *sealing.telling(opened), *named])
+        config, named = provider_calls.filled_in(config) if provided else (config, [])
+        bundle = loading.load(row.workspace_id, config) if loading.is_bundled(definition) else None
+    except (SealBroken, loading.BundleMissing, provider_calls.MissingVariable) as missing:
+        return _not_called(this, failed(_LACKING[type(missing)], str(missing)))
+    values = bundle.secrets.values() if bundle is not None else ()
+    this.redact = redactor([*texts(hidden), *sealing.telling(opened), *named, *values])
     call = Call(
         execution_id=row.id,
         idempotency_key=row.id,
@@ -113,8 +119,9 @@ def prepare(
         trace=this.trace,
         number=provider_calls.counting(revision.id),
         shown=lambda text: str(this.redact(text)),
+        bundle=bundle,
     )
-    interruptible = definition["executor"] == "local" and "handler" in definition["config"]
+    interruptible = definition["executor"] == "local" and "handler" in definition["config"] and bundle is None
     return Work(registry.executor(definition["executor"]), call, interruptible)
 
 

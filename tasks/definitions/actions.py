@@ -31,20 +31,26 @@ NO_AGENT = (
 
 #: members of a definition that say nothing about what the action does
 _SAID = frozenset({"id", "name", "description", "version", "enabled", "tags"})
+#: members that a definition may leave to its function
+_OF_A_FUNCTION = ("parameters", "type", "timeout_seconds", "retry", "idempotent", "tags")
 
 
 def _whole(definition: Mapping[str, Any]) -> dict[str, Any]:
     """The definition in its stored form.
 
-    A Python function declares its own parameters.
+    A Python function declares its own parameters, and may say its type, limits and tags.
     """
     whole = meaning.normalise(dict(definition))
     config = whole["config"]
-    if whole.get("executor") == "local" and isinstance(config, dict) and definition.get("parameters") is None:
-        handler = library().find(config.get("handler"))
-        if handler is not None:
-            whole = meaning.normalise({**whole, "parameters": handler.parameters})
-    return whole
+    if whole.get("executor") != "local" or not isinstance(config, dict) or "handler" not in config:
+        return whole
+    if all(definition.get(name) is not None for name in _OF_A_FUNCTION):
+        return whole
+    handler = library().find(config["handler"])
+    if handler is None:
+        return whole
+    own = {**handler.wishes, "parameters": handler.parameters}
+    return meaning.normalise({**whole, **{name: one for name, one in own.items() if definition.get(name) is None}})
 
 
 def problems_of(definition: Mapping[str, Any]) -> list[Problem]:
@@ -211,6 +217,33 @@ def restore(caller: Caller, action_id: str, version: str, *, guard: Guard = None
     config = sealing.opened(old.definition["config"], sealing.opened_config(caller.workspace_id, old))
     kept = {name: value for name, value in old.definition.items() if name not in ("version", "enabled")}
     return revise(caller, action_id, {**kept, "config": config}, whole=True, guard=guard)
+
+
+def provide(caller: Caller, present: Action | None, definition: Mapping[str, Any]) -> Change[Action]:
+    """The change that makes or revises an action of a bundle, whose config no caller writes.
+
+    A person's switch stays as it is.
+
+    Raises:
+        InvalidRequest: the definition has faults, all named.
+    """
+    whole = meaning.normalise(dict(definition))
+    problems = list(meaning.check(whole))
+    if problems:
+        raise versioned.faulty("action", problems)
+    action_id = whole.pop("id")
+    if present is None:
+        new = _new_revision(caller, whole, {})
+        return Change(
+            whole, lambda connection: catalogue.create(connection, caller.workspace_id, action_id, new, caller.key_id)
+        )
+    old = versioned.as_kept(present)
+    whole |= {"enabled": old["enabled"], "version": old["version"]}
+    if whole == old:
+        return Change(whole, lambda _connection: present)
+    whole["version"] = meaning.next_version(old, whole)
+    new = _new_revision(caller, whole, {})
+    return Change(whole, lambda connection: catalogue.revise(connection, present, new, caller.key_id))
 
 
 def set_enabled(caller: Caller, action_id: str, *, enabled: bool, force: bool = False, guard: Guard = None) -> Action:

@@ -21,6 +21,7 @@ STEPS: dict[str, Step] = {
     "users": renewal.USERS.bite,
     "action_revisions": renewal.configs(destination).bite,
     "playbook_documents": renewal.DOCUMENTS.bite,
+    "bundle_secrets": renewal.BUNDLE_SECRETS.bite,
     "executions": renewal.PARAMETERS.bite,
     "audit_floor": renewal.floor_mark,
 }

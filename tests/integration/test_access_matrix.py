@@ -24,7 +24,7 @@ from store.gateway import configurations
 from tasks.control import calendars
 from tasks.generations import changes
 from tasks.generations.changes import Author
-from tests.support import dispatching, embeddings, runs, sealed
+from tests.support import bundles, dispatching, embeddings, runs, sealed
 from tests.support.api import PASSWORD, Door, assert_problem, carry_out
 from tests.support.embeddings import Server
 
@@ -59,6 +59,16 @@ ENTRIES = {
     ("POST", "/actions/executions/<id:execution_id>/cancel"): _EXECUTE,
     ("POST", "/actions/executions/<id:execution_id>/approve"): _DECIDE,
     ("POST", "/actions/executions/<id:execution_id>/reject"): _DECIDE,
+    ("GET", "/bundles"): _READ,
+    ("POST", "/bundles"): _ADMIN,
+    ("GET", "/bundles/<id:bundle_name>"): _READ,
+    ("DELETE", "/bundles/<id:bundle_name>"): _ADMIN,
+    ("POST", "/bundles/<id:bundle_name>/activate"): _ADMIN,
+    ("GET", "/bundles/<id:bundle_name>/versions"): _READ,
+    ("GET", "/bundles/<id:bundle_name>/versions/<id:bundle_version>"): _READ,
+    ("DELETE", "/bundles/<id:bundle_name>/versions/<id:bundle_version>"): _ADMIN,
+    ("PUT", "/bundles/<id:bundle_name>/secrets/<id:secret_name>"): _ADMIN,
+    ("DELETE", "/bundles/<id:bundle_name>/secrets/<id:secret_name>"): _ADMIN,
     ("GET", "/playbooks"): _READ,
     ("POST", "/playbooks"): _WRITE,
     ("POST", "/playbooks/validate"): _READ,
@@ -322,6 +332,8 @@ _BODIES["POST", "/v1/recurring/<id:recurring_id>/backfill"] = {
     "end": stamp(int(time.time() - 86_400) * 1000),
 }
 _BODIES["POST", "/users"] = {"username": "new", "password": PASSWORD, "role": "viewer"}
+_BODIES["POST", "/bundles/<id:bundle_name>/activate"] = {"version": "1.0.0"}
+_BODIES["PUT", "/bundles/<id:bundle_name>/secrets/<id:secret_name>"] = {"value": "v"}
 _BODIES["PATCH", "/users/<id:username>"] = {"role": "viewer"}
 _BODIES["POST", "/v1/auth/password"] = {"old": PASSWORD, "new": f"{PASSWORD}-new"}
 _BODIES["POST", "/v1/auth/login"] = {"username": "seen", "password": PASSWORD}
@@ -382,12 +394,20 @@ _PLACES = {
     "<path:calendar_name>": "calendar",
     "<dispatch:dispatch_id>": "dispatch",
     "<id:playbook_id>": "playbook",
+    "<id:bundle_name>": "bundle",
     "<id:run_id>": "run",
     "<id:key_id>": "key",
     "<id:username>": "user",
     "<slashed:record_id>": "record",
     "<slashed:fingerprint>": "event",
 }
+
+
+def _sent(method: str, path: str) -> dict[str, Any]:
+    """What a request sends: JSON, or an archive."""
+    if (method, path) == ("POST", "/bundles"):
+        return {"data": bundles.bundle(), "headers": {"Content-Type": "application/zip"}}
+    return {"json": _BODIES.get((method, path))}
 
 
 class Things:
@@ -455,6 +475,13 @@ class Things:
         return str(self.door.create_playbook(name="Seen", steps=steps)["id"])
 
     @cached_property
+    def bundle(self) -> str:
+        """A bundle with a version that is not active, and a secret."""
+        name = f"seen-{secrets.token_hex(4)}"
+        bundles.stored(name)
+        return name
+
+    @cached_property
     def run(self) -> str:
         """A run that waits for an approval."""
         run = self.door.call("POST", f"/api/playbooks/{self.playbook}/run", json={}).json["execution_id"]
@@ -502,6 +529,8 @@ class Things:
         return (
             rule.replace("/versions/diff", "/versions/diff?from=1.0.0")
             .replace("<version:version>", "1.0.0")
+            .replace("<id:bundle_version>", "1.0.0")
+            .replace("<id:secret_name>", "KEY")
             .replace("<step:step_id>", "ask")
             .replace("<path:path>", "swagger-ui.css")
             .replace("<path:rule_name>", "seen")
@@ -525,7 +554,7 @@ def test_without_a_key_only_public_routes_answer(door: Door) -> None:
     """No key is 401 everywhere else, before anything is looked at."""
     things = Things(door)
     for method, rule, path in routes(door):
-        answer = door.call(method, things.path(rule), key=None, json=_BODIES.get((method, path)))
+        answer = door.call(method, things.path(rule), key=None, **_sent(method, path))
         if ENTRIES[method, path] == _PUBLIC:
             assert answer.status_code == 200, rule
         else:
@@ -541,7 +570,7 @@ def test_each_role_does_what_it_may_and_no_more(door: Door, who: str, meanings: 
     for method, rule, path in routes(door):
         if ENTRIES[method, path] == _PUBLIC:
             continue
-        answer = door.call(method, things.path(rule), key=key, json=_BODIES.get((method, path)))
+        answer = door.call(method, things.path(rule), key=key, **_sent(method, path))
         if ENTRIES[method, path] in _RANK[who]:
             assert answer.status_code in (200, 201, 202, 204, 409), f"{method} {rule}: {answer.text}"
         elif ENTRIES[method, path] == _USER:
@@ -622,6 +651,7 @@ def test_another_workspace_sees_nothing(door: Door) -> None:
         things.group: "grp-missing",
         things.recurring: "rec-missing",
         things.playbook: "pb-missing",
+        things.bundle: "missing",
         things.run: "pexec-missing",
         things.key: "0123456789ab",
         things.user: "user-missing",

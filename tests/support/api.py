@@ -53,6 +53,7 @@ _MORE = {
     "not_waiting": {"decided_by", "decided_by_actor", "decided_at"},
     "already_ended": {"decided_by", "decided_by_actor", "decided_at"},
     "transition_not_allowed": {"state", "allowed"},
+    "invalid_bundle": {"faults"},
 }
 
 

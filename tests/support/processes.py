@@ -20,7 +20,8 @@ def clean_environment(**more: str) -> dict[str, str]:
     """The environment to run from this checkout, without the shell's settings."""
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"  # noqa: TID251
     home = os.environ.get("HOME", "/tmp")  # noqa: TID251
-    return {"PATH": path, "HOME": home, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)} | more
+    sources = f"{ROOT}:{ROOT / 'sdk'}"
+    return {"PATH": path, "HOME": home, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "PYTHONPATH": sources} | more
 
 
 def free_port() -> int:

@@ -17,7 +17,7 @@ _ROOMS = ("api", "config", "gateway", "playbooks", "providers", "store", "tasks"
 _ERRORS = {"CallerError", "InvalidRequest", "NotFound", "ProviderNotFound", "Forbidden", "Conflict", "Gone"}
 _ERRORS |= {"Unprocessable", "NotConfigured", "NotYours", "Refusal"}
 #: what makes an error's record: its code is the first word among the arguments
-_MAKERS = {"ProviderError", "StepError", "failed", "_failed", "failure", "of_run", "_broken", "_fail"}
+_MAKERS = {"ProviderError", "StepError", "failed", "_failed", "failure", "of_run", "_broken", "_fail", "HttpFailed"}
 #: kind of a definition → the code of its faults is made of that word
 _NOUNS = ("action", "playbook")
 #: codes that a variable carries, and where it is set: functions that answer records of errors

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
+from tocsin.actions.signatures import MARK, Handler
 
 from providers.base import ProviderError
 from providers.functions import Context, Retry, Secret, action, invoke, load
 from providers.sandbox.capture import LINE_BYTES, LINES, LineLog, capture, shorten
-from providers.signatures import MARK, Handler
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "actions"
+TEXTS = {"type": "array", "items": {"type": "string"}}
 HEAD = "from providers.functions import action\n"
 
 
@@ -71,8 +72,15 @@ def test_types_become_the_parameter_schema() -> None:
         {"name": "on", "type": "boolean", "required": False, "default": True},
         {"name": "level", "type": "enum", "required": False, "options": ["low", "high"], "default": "low"},
         {"name": "mode", "type": "enum", "required": False, "options": ["fast", "slow"], "default": "fast"},
-        {"name": "items", "type": "array", "required": False},
-        {"name": "extra", "type": "object", "required": False, "default": {}, "description": "numbers by name"},
+        {"name": "items", "type": "array", "required": False, "schema": TEXTS},
+        {
+            "name": "extra",
+            "type": "object",
+            "required": False,
+            "default": {},
+            "description": "numbers by name",
+            "schema": {"type": "object", "additionalProperties": {"type": "integer"}},
+        },
         {"name": "token", "type": "secret", "required": False, "default": ""},
     ]
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tocsin._async.resources.actions import AsyncActions
     from tocsin._async.resources.approvals import AsyncApprovals
     from tocsin._async.resources.audit import AsyncAudit
+    from tocsin._async.resources.bundles import AsyncBundles
     from tocsin._async.resources.dispatch import AsyncDispatch
     from tocsin._async.resources.events import AsyncEvents
     from tocsin._async.resources.executions import AsyncExecutions
@@ -63,6 +64,7 @@ class AsyncClient:
     approvals: AsyncApprovals
     audit: AsyncAudit
     breakers: AsyncBreakers
+    bundles: AsyncBundles
     dispatch: AsyncDispatch
     embeddings: AsyncEmbeddings
     events: AsyncEvents

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tocsin._sync.resources.actions import Actions
     from tocsin._sync.resources.approvals import Approvals
     from tocsin._sync.resources.audit import Audit
+    from tocsin._sync.resources.bundles import Bundles
     from tocsin._sync.resources.dispatch import Dispatch
     from tocsin._sync.resources.events import Events
     from tocsin._sync.resources.executions import Executions
@@ -64,6 +65,7 @@ class Client:
     approvals: Approvals
     audit: Audit
     breakers: Breakers
+    bundles: Bundles
     dispatch: Dispatch
     embeddings: Embeddings
     events: Events

@@ -134,7 +134,7 @@ class Transport:
             sent["Idempotency-Key"] = key or str(uuid.uuid4())
         if body is not None:
             sent["Content-Type"] = kind
-        content = None if body is None else body.encode() if isinstance(body, str) else encoded(body)
+        content = None if body is None else encoded(body)
         certain = _certain(operation, keyed=keyed, headers=sent)
         wait = float((query or {}).get("wait") or 0)
         return self.send(

@@ -1,0 +1,1 @@
+"""Functions of bundles: code that others have uploaded, run isolated, whose calls the worker makes."""

@@ -1,0 +1,1 @@
+"""Bundles of custom actions: their versions, their bytes, and their sealed secrets."""
