@@ -161,3 +161,44 @@ def test_the_stream_is_tailed(stack, tocsin):
     thread.join()
     assert done.code == 0
     assert json.loads(done.out)["type"]
+
+
+def test_a_custom_action_from_nothing_to_a_trigger_and_back(stack, tocsin, tmp_path, monkeypatch):
+    """Begun, pushed, triggered by a worker in the sandbox, changed, pushed again, and set back."""
+    monkeypatch.chdir(tmp_path)
+    bundle = f"acme-{uuid.uuid4().hex[:8]}"
+    assert tocsin("bundles", "new", bundle).code == 0
+    code = '''from tocsin.actions import action
+
+
+@action()
+def add(left: int, right: int = 1) -> dict:
+    """Add two numbers."""
+    return {"sum": left + right, "by": "first"}
+'''
+    source = tmp_path / bundle / "actions" / "lookup.py"
+    source.write_text(code)
+    tried = tocsin("actions", "test", f"{source}::add", "-p", "left=2", "-o", "json")
+    assert (tried.code, tried.json) == (0, {"sum": 3, "by": "first"})
+    foreseen = tocsin("bundles", "push", bundle, "--dry-run", "-o", "json")
+    assert foreseen.code == 0, foreseen.err
+    assert tocsin("bundles", "show", bundle).code == 3
+    assert tocsin("bundles", "push", bundle).code == 0
+    act = f"act-{bundle}-add"
+
+    def summed():
+        done = tocsin("trigger", act, "-p", "left=40", "-p", "right=2", "--watch", "-o", "json")
+        assert done.code == 0, done.err
+        return done.json["output"]
+
+    assert summed() == {"sum": 42, "by": "first"}
+    source.write_text(code.replace("first", "second"))
+    assert tocsin("bundles", "push", bundle).code == 5
+    manifest = tmp_path / bundle / "bundle.toml"
+    manifest.write_text(manifest.read_text().replace("0.1.0", "0.2.0"))
+    assert tocsin("bundles", "push", bundle).code == 0
+    assert summed()["by"] == "second"
+    assert tocsin("bundles", "activate", bundle, "0.1.0").code == 0
+    assert summed()["by"] == "first"
+    assert tocsin("bundles", "delete", bundle, "--yes").code == 0
+    assert tocsin("trigger", act, "-p", "left=1").code == 3

@@ -29,6 +29,7 @@ NOUNS: Dict[str, Tuple[str, str]] = {
     "intervals": ("silences:intervals", "Named spans of time that come back."),
     "recurring": ("recurring:recurring", "What goes out by a schedule."),
     "embeddings": ("rules:embeddings", "Texts compared by meaning."),
+    "bundles": ("bundles:bundles", "Custom actions: begin, test, build, push them."),
     "keys": ("access:keys", "API keys."),
     "users": ("access:users", "The people who sign in."),
     "stream": ("server:stream", "What happens, as it happens."),

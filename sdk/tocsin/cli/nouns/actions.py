@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Optional
 
 import click
@@ -10,6 +11,7 @@ from tocsin.cli.request import Request
 from tocsin.cli.root import noun
 from tocsin.cli.session import Session
 from tocsin.cli.starting import following_options, started, starting_options
+from tocsin.cli.trying import of_file, test
 from tocsin.cli.values import parameter_options, parameters_of
 from tocsin.cli.verb import Command, declare
 from tocsin.cli.writing import apply_command, validate_command
@@ -31,7 +33,26 @@ declare(
 )
 declare(actions, "enable", "enableAction", "Let it be triggered again.", said="{action_id} is enabled.")
 declare(actions, "disable", "disableAction", "Let it no longer be triggered.", said="{action_id} is disabled.")
-declare(actions, "schema", "getActionSchema", "The JSON Schema of a definition, for editors.")
+
+
+def _schema_of(here: Session, request: Request, file: Optional[Path]) -> None:
+    from tocsin.cli.output.formats import show_one
+
+    if file is None:
+        request.shown(here)
+        return
+    show_one(here, of_file(file))
+
+
+declare(
+    actions,
+    "schema",
+    "getActionSchema",
+    "The JSON Schema of a definition, for editors; of a FILE of functions what the catalogue learns of each.",
+    more=[click.Argument(["file"], required=False, metavar="[FILE]", type=click.Path(path_type=Path))],
+    act=_schema_of,
+)
+actions.add_command(test)
 declare(actions, "versions", "listActionVersions", "Its versions, the newest first.")
 declare(actions, "executions", "listActionExecutions", "Its executions, the newest first.")
 
