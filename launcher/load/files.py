@@ -55,7 +55,12 @@ def read(folder: Path, variables: Mapping[str, str]) -> list[Found]:
 
     Hidden files and folders are left out.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix in _KINDS and path.is_file())
+    bundles = {manifest.parent for manifest in folder.rglob("bundle.toml")}  # these are pushed, not registered
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix in _KINDS and path.is_file() and not bundles.intersection(path.parents)
+    )
     shown = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     return [found for path in shown for found in _of_file(path, variables)]
 
