@@ -8,7 +8,6 @@ runs isolated (``providers.sandbox.script``).
 """
 
 import difflib
-import json
 import sysconfig
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,6 @@ from typing import Any
 
 from tocsin import actions
 from tocsin.actions.http import Http
-from tocsin.actions.outputs import output_in
 
 from config.errors import Problem
 from config.types import Json
@@ -27,8 +25,8 @@ from providers.base import Call, ProviderError
 from providers.bundled import running
 from providers.bundled.requests import Outgoing
 from providers.handlers.library import Library, library
-from providers.sandbox import recipe, sandbox, script
-from providers.sandbox.capture import LineLog, capture
+from providers.sandbox import recipe, script
+from providers.sandbox.capture import capture
 
 SECRETS: tuple[str, ...] = ()
 
@@ -148,34 +146,22 @@ def _perform_inside(call: Call, handler: functions.Handler) -> Json:
     if recipe.reachable(packages):
         readonly = [*readonly, packages]
     call.checkpoint()
-    finished = sandbox.run(
+    about = {
+        "execution_id": call.execution_id,
+        "target": _target(call),
+        "idempotency_key": call.idempotency_key,
+    }
+    finished, last = running.converse(
         [*python, "-m", "providers.sandbox.handler"],
-        stdin=json.dumps(
-            {
-                "handler": handler.name,
-                "parameters": dict(call.parameters),
-                "context": {
-                    "execution_id": call.execution_id,
-                    "target": _target(call),
-                    "idempotency_key": call.idempotency_key,
-                },
-            }
-        ).encode(),
-        env={"PYTHONPATH": f"/job/project:{packages}"},
+        {"handler": handler.name, "parameters": dict(call.parameters), "context": about},
+        lambda asking: Outgoing(asking, None, "").send,
+        call,
         files=_files(library()),
-        timeout=call.seconds_left,
-        aborted=call.aborted,
+        env={"PYTHONPATH": f"/job/project:{packages}"},
         readonly=readonly,
     )
     script.record(call, finished, {"interpreter": "python", "handler": handler.name})
-    last_word = _last_word(call, finished)
-    if last_word is None:
-        script.raise_for(finished)
-        raise ProviderError("handler_failed", "the function ended the process without returning")
-    if "error" in last_word:
-        raise ProviderError(**last_word["error"])
-    output: Json = last_word["output"]
-    return output
+    return running.output(finished, last)
 
 
 def _files(known: Library) -> dict[str, bytes]:
@@ -201,19 +187,3 @@ def _files(known: Library) -> dict[str, bytes]:
                 raise recipe.unavailable(f"{folder} holds more than {_ACTIONS_BYTES >> 20} MiB")
             files[f"/job/actions/{number:03}/{inner}"] = sources[path] if path in sources else path.read_bytes()
     return files
-
-
-def _last_word(call: Call, finished: sandbox.FinishedProcess) -> Json | None:
-    """Log the function's lines; return the runner's last object, if any."""
-    log, last = LineLog(call.log), None
-    for line in finished.stdout.decode(errors="replace").splitlines():
-        message = output_in(line)
-        if message is not None and "log" in message:
-            log(*message["log"])
-        elif message is not None and ("output" in message or "error" in message):
-            last = message
-        else:
-            log("INFO", line)
-    log("WARNING", finished.stderr.decode(errors="replace"))
-    log.close()
-    return last if finished.ended == "exit" else None

@@ -14,7 +14,7 @@ import marshal
 import secrets
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from tocsin.actions.placeholders import placeholder
 
 from config.types import Json
 from providers.base import Bundle, Call, ProviderError
-from providers.bundled.conversation import Conversation
+from providers.bundled.conversation import Conversation, Send
 from providers.bundled.requests import Outgoing
 from providers.functions import failure
 from providers.sandbox import recipe, sandbox, script
@@ -71,12 +71,9 @@ def perform(call: Call) -> Json:
             "secrets": held(bundle, nonce),
         },
     }
-    ended = [False]
-    asking = dataclasses.replace(call, aborted=lambda: ended[0] or call.aborted())
-    outgoing = Outgoing(asking, bundle, nonce)
-    finished, last = _run(job, bundle.files, outgoing.send, call, ended)
+    finished, last = _run(job, bundle.files, lambda asking: Outgoing(asking, bundle, nonce).send, call)
     script.record(call, finished, {"interpreter": "python", "bundle": bundle.name, "handler": call.config["handler"]})
-    return _output(finished, last)
+    return output(finished, last)
 
 
 def plan(call: Call) -> Json:
@@ -131,7 +128,7 @@ def describe(files: Mapping[str, bytes], *, timeout: float) -> Json:
         expires_at=time.monotonic() + timeout,
         timeout_seconds=timeout,
     )
-    finished, last = _run({"folder": _FOLDER, "handler": None}, files, refuse, call, [False])
+    finished, last = _run({"folder": _FOLDER, "handler": None}, files, lambda _asking: refuse, call)
     script.raise_for(finished)
     if last is None or not isinstance(last.get("functions"), list) or not isinstance(last.get("faults"), list):
         raise ProviderError("script_failed", "the process ended before its functions were read")
@@ -139,18 +136,45 @@ def describe(files: Mapping[str, bytes], *, timeout: float) -> Json:
 
 
 def _run(
-    job: Json, files: Mapping[str, bytes], send: Callable[[Any], Json], call: Call, ended: list[bool]
+    job: Json, files: Mapping[str, bytes], sending: Callable[[Call], Send], call: Call
 ) -> tuple[FinishedProcess, Json | None]:
     python, readonly = script.command("python")
     inside = {f"{_FOLDER}/{name}": content for name, content in files.items() if name.startswith(CODE)}
-    conversation = Conversation(job, send, _leveled(call.log))
+    return converse(
+        [*python, "-m", "tocsin.actions.runner"],
+        job,
+        sending,
+        call,
+        files={**_authors(), **inside},
+        env={"PYTHONPATH": _SDK},
+        readonly=readonly,
+    )
+
+
+def converse(
+    command: Sequence[str],
+    job: Json,
+    sending: Callable[[Call], Send],
+    call: Call,
+    *,
+    files: Mapping[str, bytes],
+    env: Mapping[str, str],
+    readonly: Sequence[Path],
+) -> tuple[FinishedProcess, Json | None]:
+    """Run a program that speaks as the runner does, to its end; returns its last object, too.
+
+    ``sending`` makes, of a call that is over when the program is, what sends the calls that it asks for.
+    """
+    ended = [False]
+    asking = dataclasses.replace(call, aborted=lambda: ended[0] or call.aborted())
+    conversation = Conversation(job, sending(asking), _leveled(call.log))
     stderr = b""
     try:
         finished = sandbox.run(
-            [*python, "-m", "tocsin.actions.runner"],
+            command,
             stdin=conversation.first,
-            env={"PYTHONPATH": _SDK},
-            files={**_authors(), **inside},
+            env=env,
+            files=files,
             timeout=call.seconds_left,
             aborted=lambda: call.aborted() and conversation.cancel(),
             readonly=readonly,
@@ -184,7 +208,7 @@ def _authors() -> dict[str, bytes]:
     return {_SDK: written.getvalue()}
 
 
-def _output(finished: FinishedProcess, last: Json | None) -> Json:
+def output(finished: FinishedProcess, last: Json | None) -> Json:
     """The output of a function, or what it has failed with."""
     if finished.ended != "exit" or last is None:
         script.raise_for(finished)

@@ -262,3 +262,23 @@ def test_a_plan_says_what_would_run_without_the_values() -> None:
     assert (scripted["interpreter"], scripted["script_bytes"], scripted["parameters"]) == ("bash", 4, ["token"])
     assert (named["handler"], named["description"], named["parameters"]) == ("add", "Add two numbers.", ["a"])
     assert "s3cret" not in json.dumps([scripted, named])
+
+
+def test_a_sandboxed_function_calls_nobody_by_its_context(installation: Path) -> None:
+    """``context.http`` goes by the rules of the installation when live; in mode sandbox the call is in the report."""
+    (installation / "calling.py").write_text(
+        "from tocsin.actions import Context, action\n"
+        "@action()\ndef tell(url: str, *, context: Context) -> dict:\n"
+        "    return {'status': context.http.post(url, json={'n': 1}).status}\n"
+    )
+    one = call({"handler": "tell"}, parameters={"url": "http://127.0.0.1:9/x"}, mode="sandbox")
+    assert local.perform(one) == {"status": 200}
+    [intercepted] = one.report.intercepted_calls
+    assert (intercepted["method"], intercepted["url"], intercepted["body"]) == (
+        "POST",
+        "http://127.0.0.1:9/x",
+        {"n": 1},
+    )
+    with pytest.raises(ProviderError) as refused:
+        local.perform(call({"handler": "tell"}, parameters={"url": "http://127.0.0.1:9/x"}))
+    assert refused.value.code == "egress_refused"
