@@ -101,6 +101,12 @@ def suggesting(
 class Nouns(click.Group):
     """The verbs of a noun."""
 
+    def parse_args(self, ctx: click.Context, args: List[str]) -> List[str]:
+        """Read the verb; without one name all of them."""
+        if not args and not ctx.resilient_parsing:
+            raise click.UsageError(f"{ctx.command_path} takes a verb: {', '.join(self.list_commands(ctx))}.", ctx)
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: click.Context, args: List[str]) -> Resolved:
         """The verb of a name; for a misspelt one the error names the nearest."""
         return suggesting(self, ctx, args, super().resolve_command)
