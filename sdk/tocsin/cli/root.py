@@ -29,7 +29,7 @@ NOUNS: Dict[str, Tuple[str, str]] = {
     "intervals": ("nouns.silences:intervals", "Named spans of time that come back."),
     "recurring": ("nouns.recurring:recurring", "What goes out by a schedule."),
     "embeddings": ("nouns.rules:embeddings", "Texts compared by meaning."),
-    "bundles": ("nouns.bundles:bundles", "Custom actions as uploaded versions."),
+    "bundles": ("nouns.bundles:bundles", "Custom actions: begin, test, build, push them."),
     "keys": ("nouns.access:keys", "API keys."),
     "users": ("nouns.access:users", "The people who sign in."),
     "stream": ("nouns.server:stream", "What happens, as it happens."),
