@@ -47,7 +47,7 @@ def test_each_refusal_has_its_exit_code(tocsin, server, status, word, code):
         (["runs", "get"], "RUN_ID"),
         (["runs", "get", ""], "'' is not a run_id"),
         (["runs", "get", ".."], "'..' is not a run_id"),
-        (["runs"], "Usage: tocsin runs"),
+        (["runs"], "tocsin runs takes a verb: list, get, watch"),
         (["-o", "xml", "runs", "list"], "xml"),
         (["silences", "create", "--matchers", "{"], "is no JSON"),
         (["api", "GET", "api"], "begins with one slash"),

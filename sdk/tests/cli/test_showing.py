@@ -91,3 +91,23 @@ def test_a_document_is_exported_to_a_file(tocsin, server, tmp_path):
     assert tocsin("playbooks", "export", "pb-a").json["spec_version"] == "cacao-2.0"
     assert tocsin("playbooks", "export", "pb-a", "--out", str(tmp_path / "p.json")).out == ""
     assert json.loads((tmp_path / "p.json").read_text())["type"] == "playbook"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (None, ""),
+        (0, "0 ms"),
+        (0.0042, "4 ms"),
+        (0.25, "0.25 s"),
+        (4.1, "4.1 s"),
+        (42.4, "42 s"),
+        (75, "1:15"),
+        (7325, "2:02:05"),
+    ],
+)
+def test_spans_are_short(seconds, shown):
+    """A span of time has a unit that a person reads at a glance."""
+    from tocsin.cli.output.words import span
+
+    assert span(seconds) == shown

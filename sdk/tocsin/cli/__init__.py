@@ -37,7 +37,7 @@ def _carry_out(given: List[str]) -> int:
             from click.shell_completion import shell_complete
 
             return shell_complete(root, {}, "tocsin", "_TOCSIN_COMPLETE", os.environ["_TOCSIN_COMPLETE"])
-        with root.make_context("tocsin", list(given)) as ctx:
+        with root.make_context("tocsin", list(given) or ["--help"]) as ctx:
             found = root.invoke(ctx)
     except BrokenPipeError:
         raise

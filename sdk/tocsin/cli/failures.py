@@ -139,8 +139,6 @@ def _text(error: BaseException, facts: Dict[str, Any]) -> str:
 
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
         return ""
-    if type(error).__name__ == "NoArgsIsHelpError":
-        return str(facts["message"])
     lines: List[str] = [f"Error: {safe(str(facts['message'] or facts['code']))}"]
     faults = [(fault["pointer"] or "/", fault["detail"]) for fault in facts.get("errors", ())]
     new = [f"{pointer}: {detail}" for pointer, detail in faults if f"{pointer}: {detail}" not in lines[0]]

@@ -126,6 +126,7 @@ _KINDS: Dict[str, Kind] = {
     **{name: Kind(words=words, flag=True) for name, words in _FLAGS.items()},
     "enabled": Kind(words="Whether it is switched on.", switch=True),
     "standalone": Kind(words="Only those outside runs, or only steps of runs.", switch=True),
+    "activate": Kind(words="Whether it becomes the active version.", switch=True),
     "outputs": Kind(words="Whether to read inputs and outputs.", switch=True),
     "definitions": Kind(words="Whether to read whole definitions.", switch=True),
     "since": Kind(AGO, "Not before: a time, or 24h ago."),

@@ -9,50 +9,50 @@ import click
 
 from tocsin.cli.session import shared_options
 
-_ROOM = "tocsin.cli.nouns."
+_ROOM = "tocsin.cli."
 #: noun → the module and the name of its group in it, and what it is for
 NOUNS: Dict[str, Tuple[str, str]] = {
-    "actions": ("actions:actions", "Operations that can be triggered: define, version, trigger them."),
-    "executions": ("executions:executions", "Executions of actions: follow, cancel, decide."),
-    "playbooks": ("playbooks:playbooks", "Combinations of actions: define, run, import, export."),
-    "runs": ("runs:runs", "Executions of playbooks: follow, steer, compare."),
-    "approvals": ("approvals:approvals", "What waits for a decision."),
-    "events": ("events:events", "What happened elsewhere: send it, see its state."),
-    "groups": ("events:groups", "What is gathered for one summary."),
-    "dispatch": ("events:dispatch", "Send something by a provider, as the rules decide."),
-    "rules": ("rules:rules", "The rules that decide what goes out."),
-    "providers": ("providers:providers", "Configured ways out."),
-    "breakers": ("providers:breakers", "Circuit breakers of the providers."),
-    "stop": ("providers:stop", "Let nothing go out, of a tenant or of all."),
-    "audit": ("audit:audit", "The sealed record of what was done, and why."),
-    "silences": ("silences:silences", "What is kept quiet, and how long."),
-    "intervals": ("silences:intervals", "Named spans of time that come back."),
-    "recurring": ("recurring:recurring", "What goes out by a schedule."),
-    "embeddings": ("rules:embeddings", "Texts compared by meaning."),
-    "bundles": ("bundles:bundles", "Custom actions: begin, test, build, push them."),
-    "keys": ("access:keys", "API keys."),
-    "users": ("access:users", "The people who sign in."),
-    "stream": ("server:stream", "What happens, as it happens."),
-    "server": ("server:server", "The server: version, health, numbers."),
-    "webhooks": ("local:webhooks", "Webhooks that this server sends."),
-    "config": ("profiles:config", "The profiles: addresses of servers with their keys."),
+    "actions": ("nouns.actions:actions", "Operations that can be triggered: define, version, trigger them."),
+    "executions": ("nouns.executions:executions", "Executions of actions: follow, cancel, decide."),
+    "playbooks": ("nouns.playbooks:playbooks", "Combinations of actions: define, run, import, export."),
+    "runs": ("nouns.runs:runs", "Executions of playbooks: follow, steer, compare."),
+    "approvals": ("nouns.approvals:approvals", "What waits for a decision."),
+    "events": ("nouns.events:events", "What happened elsewhere: send it, see its state."),
+    "groups": ("nouns.events:groups", "What is gathered for one summary."),
+    "dispatch": ("nouns.events:dispatch", "Send something by a provider, as the rules decide."),
+    "rules": ("nouns.rules:rules", "The rules that decide what goes out."),
+    "providers": ("nouns.providers:providers", "Configured ways out."),
+    "breakers": ("nouns.providers:breakers", "Circuit breakers of the providers."),
+    "stop": ("nouns.providers:stop", "Let nothing go out, of a tenant or of all."),
+    "audit": ("nouns.audit:audit", "The sealed record of what was done, and why."),
+    "silences": ("nouns.silences:silences", "What is kept quiet, and how long."),
+    "intervals": ("nouns.silences:intervals", "Named spans of time that come back."),
+    "recurring": ("nouns.recurring:recurring", "What goes out by a schedule."),
+    "embeddings": ("nouns.rules:embeddings", "Texts compared by meaning."),
+    "bundles": ("nouns.bundles:bundles", "Custom actions: begin, test, build, push them."),
+    "keys": ("nouns.access:keys", "API keys."),
+    "users": ("nouns.access:users", "The people who sign in."),
+    "stream": ("nouns.server:stream", "What happens, as it happens."),
+    "server": ("nouns.server:server", "The server: version, health, numbers."),
+    "webhooks": ("local.tools:webhooks", "Webhooks that this server sends."),
+    "config": ("local.profiles:config", "The profiles: addresses of servers with their keys."),
 }
 SHORT: Dict[str, Tuple[str, str]] = {
-    "run": ("playbooks:run", "Run a playbook."),
-    "trigger": ("actions:trigger", "Trigger an action."),
-    "watch": ("runs:watch", "Follow a run or an execution until it ends."),
-    "approve": ("approvals:approve_any", "Approve a run's step, an execution or an approval."),
-    "reject": ("approvals:reject_any", "Reject a run's step, an execution or an approval."),
-    "send": ("events:send", "Report an event, which may start playbooks."),
+    "run": ("nouns.playbooks:run", "Run a playbook."),
+    "trigger": ("nouns.actions:trigger", "Trigger an action."),
+    "watch": ("nouns.runs:watch", "Follow a run or an execution until it ends."),
+    "approve": ("nouns.approvals:approve_any", "Approve a run's step, an execution or an approval."),
+    "reject": ("nouns.approvals:reject_any", "Reject a run's step, an execution or an approval."),
+    "send": ("nouns.events:send", "Report an event, which may start playbooks."),
 }
 OTHERS: Dict[str, Tuple[str, str]] = {
-    "login": ("profiles:login", "Keep a key for a server in a profile."),
-    "logout": ("profiles:logout", "Forget the key of a profile."),
-    "whoami": ("server:whoami", "The caller with its role and permissions."),
-    "doctor": ("doctor:doctor", "Find out what is wrong between here and the server."),
-    "completion": ("local:completion", "Completion for bash, zsh and fish."),
-    "api": ("local:api", "Call any path of the API."),
-    "help": ("local:help_", "Help on a command or a topic."),
+    "login": ("local.profiles:login", "Keep a key for a server in a profile."),
+    "logout": ("local.profiles:logout", "Forget the key of a profile."),
+    "whoami": ("nouns.server:whoami", "The caller with its role and permissions."),
+    "doctor": ("local.doctor:doctor", "Find out what is wrong between here and the server."),
+    "completion": ("local.tools:completion", "Completion for bash, zsh and fish."),
+    "api": ("local.tools:api", "Call any path of the API."),
+    "help": ("local.tools:help_", "Help on a command or a topic."),
 }
 Resolved = Tuple[Optional[str], Optional[click.Command], List[str]]
 COMMANDS = {**NOUNS, **SHORT, **OTHERS}
@@ -100,6 +100,12 @@ def suggesting(
 
 class Nouns(click.Group):
     """The verbs of a noun."""
+
+    def parse_args(self, ctx: click.Context, args: List[str]) -> List[str]:
+        """Read the verb; without one name all of them."""
+        if not args and not ctx.resilient_parsing:
+            raise click.UsageError(f"{ctx.command_path} takes a verb: {', '.join(self.list_commands(ctx))}.", ctx)
+        return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: click.Context, args: List[str]) -> Resolved:
         """The verb of a name; for a misspelt one the error names the nearest."""

@@ -25,6 +25,7 @@ _LISTS: Dict[str, Tuple[str, str, str]] = {
     "provider": ("listProviders", "name", "kind"),
     "calendar_name": ("listCalendars", "name", "description"),
     "silence_id": ("listSilences", "id", "comment"),
+    "bundle_name": ("listBundles", "name", "active_version"),
     "key_id": ("listKeys", "id", "name"),
     "username": ("listUsers", "username", "role"),
     "group_key": ("listGroups", "group_key", "rule"),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import click
 
 from tocsin.cli.failures import ENDED_OTHERWISE, INVALID, MISSING, Failure
+from tocsin.cli.options import on_terminal
 from tocsin.cli.request import Request
 from tocsin.cli.root import noun
 from tocsin.cli.session import Session, session
@@ -73,6 +74,8 @@ def _push(here: Session, request: Request, archive: Path) -> None:
     content = _built(archive).content if archive.is_dir() else _bytes(archive)
     answer = here.call("pushBundle", request.path, request.query, body=content, kind="application/zip").body
     pushed = answer["data"]
+    # what changes comes first: it is why a person looks
+    pushed = {**{name: pushed[name] for name in ("name", "version", "changes") if name in pushed}, **pushed}
     show_one(here, pushed, "BundlePushed")
     if request.query.get("dry_run"):
         here.say("Nothing was stored: this is what a push would change.")
@@ -96,6 +99,8 @@ declare(
 
 
 def _secret(here: Session, request: Request, value: Optional[str]) -> None:
+    if value is None and not on_terminal():
+        raise click.UsageError("Outside a terminal this takes --value -.", click.get_current_context())
     if value == "-":
         value = sys.stdin.read().rstrip("\n")
     given = value if value is not None else click.prompt("Value", hide_input=True, err=True)
@@ -167,5 +172,5 @@ _local(
     "test",
     "Run the tests of a bundle, with recorded calls; needs no server.",
     _test,
-    click.Option(["--record"], is_flag=True, help="Make the calls, and write the recordings anew."),
+    click.Option(["--record"], is_flag=True, help="Make the calls, and write the recordings again."),
 )

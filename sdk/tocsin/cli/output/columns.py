@@ -28,6 +28,8 @@ COLUMNS: Dict[str, Tuple[str, ...]] = {
     "Calendar": ("name", "active", "source", "description"),
     "RecurringSummary": ("id", "status", "cron_expr", "next_execution_at", "last_outcome", "name"),
     "RecurringFiring": ("execution_time", "outcome", "status", "execution_id"),
+    "Bundle": ("name", "active_version", "updated_at"),
+    "BundleVersion": ("version", "active", "created_at", "created_by", "digest"),
     "Key": ("id", "role", "expires_at", "last_used", "revoked_at", "name"),
     "Account": ("username", "role", "created_at", "disabled_at"),
 }
@@ -45,6 +47,7 @@ _ID_OF = {
     "PlaybookVersionItem": "version",
     "StepDoing": "step_id",
     "Group": "group_key",
+    "BundleVersion": "version",
     "GroupWithMembers": "group_key",
     "RunLogLine": "execution_id",
 }

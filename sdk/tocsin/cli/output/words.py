@@ -78,8 +78,10 @@ def span(seconds: Optional[float]) -> str:
     """A span of time, short."""
     if seconds is None:
         return ""
+    if seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
-        return f"{seconds:.2g} s" if seconds >= 1 or seconds == 0 else f"{seconds:.2f} s"
+        return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)

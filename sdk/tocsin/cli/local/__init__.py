@@ -1,0 +1,1 @@
+"""Commands that work on this machine: profiles, the doctor, help, trials of actions."""
