@@ -110,7 +110,7 @@ def _meant(path: str) -> str:
     for candidate in (given, ["api", *given], *others):
         for parts, _ in _patterns(current_app):
             changed = _changed(parts, candidate)
-            if changed is not None and changed[0] < least:
+            if changed is not None and changed[0] < least and changed[1] != path:
                 least, best = changed[0], changed[1]
     return best or " or ".join(_around(given))
 
