@@ -339,7 +339,7 @@ def test_the_document_is_made_by_a_child() -> None:
 
 
 def test_the_document_is_there_when_the_end_of_its_maker_is_forgotten() -> None:
-    """gevent drops what it knows of a child a minute after its end; the first reader may come later."""
+    """Gevent drops what it knows of a child a minute after its end; the first reader may come later."""
     forgotten = openapi.Document()
     forgotten.begin(lambda: b"made")
     assert forgotten._maker is not None

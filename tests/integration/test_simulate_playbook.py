@@ -208,7 +208,7 @@ def test_what_is_given_up_inside_a_container_is_given_up(
 
 
 def test_a_mock_that_many_steps_read_makes_no_huge_answer(door: Door, action: str) -> None:
-    """A small body could ask for hundreds of megabytes, which the process would have to hold, and others to wait for."""
+    """A small body could ask for hundreds of megabytes, which the process would hold while others wait."""
     child = door.create_playbook()["id"]
     reads = [
         {"id": f"s{number}", "type": "playbook", "playbook_ref": child, "parameters": {"v": "{{ steps.look.output }}"}}
