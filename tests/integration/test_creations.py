@@ -240,6 +240,25 @@ def test_the_secret_of_a_key_is_sealed_and_kept_for_ten_minutes(
     assert assert_problem(post(everywhere, "key"), 409)["created_id"] == key_id
 
 
+@pytest.mark.parametrize("end", ["rotate", "revoke"])
+def test_a_secret_that_is_valid_no_more_is_not_shown_again(everywhere: Door, end: str) -> None:
+    """A copy that had it would work with a key that opens nothing; what it may be told is which key that is."""
+    made = post(everywhere, "key")
+    assert made.headers["Cache-Control"] == "no-store"
+    key_id, secret = made.json["data"]["id"], made.json["data"]["key"]
+    if end == "rotate":
+        assert everywhere.call("POST", f"/api/keys/{key_id}/rotate", json={}).status_code == 200
+        assert post(everywhere, "key").json["data"]["key"] == secret  # valid for a day
+        replaced = everywhere.call("POST", f"/api/keys/{key_id}/rotate", json={"replace": True, "keep_hours": 0})
+        assert replaced.status_code == 200
+    else:
+        assert everywhere.call("DELETE", f"/api/keys/{key_id}").status_code == 204
+    again = post(everywhere, "key")
+    assert assert_problem(again, 409)["code"] == "already_created"
+    assert secret not in again.text
+    assert again.json["created_id"] == key_id
+
+
 def test_a_dispatch_without_an_id_has_the_key_as_its_id(everywhere: Door) -> None:
     """Sent again it is made once, another one under that key is refused; in a batch the place is part of the id."""
     body, headers = dispatching.body(), {"Idempotency-Key": "once", "Prefer": "respond-async"}
