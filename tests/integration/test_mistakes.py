@@ -276,7 +276,7 @@ TABLE = {
         "GET /api/actions/simulate",
         None,
         404,
-        ("no path /api/actions/simulate", "did you mean /api/playbooks/simulate?"),
+        ("no path /api/actions/simulate", "did you mean /api/actions?"),
     ),
     "a path of another product": Mistake("GET /api/playbooks/runs", None, 404, ("'runs'",)),
     "runs at the top": Mistake(
