@@ -80,7 +80,7 @@ class Walk:
         above: Above,
         *,
         mocked: Mapping[str, Mock] = NO_MOCKS,
-        rest: Callable[[], None] = at_once,
+        rest: Callable[..., None] = at_once,
     ) -> None:
         self.run = run = replace(run, mode=Mode.DRY_RUN)  # whatever the mode of the original: nothing may go out
         self.budget = budget

@@ -134,9 +134,16 @@ def test_the_same_request_has_the_same_answer(everywhere: Door, kind: str) -> No
 
 @pytest.mark.parametrize("kind", CREATIONS)
 def test_of_copies_at_the_same_moment_one_creates(everywhere: Door, kind: str) -> None:
-    """The others wait for it, and are answered alike."""
+    """The others wait for it, and are answered alike; one that was told to try again does so."""
+
+    def patient() -> Any:
+        answer = post(everywhere, kind)
+        while answer.status_code == 503 and answer.json["code"] == "busy":  # of passwords few are hashed at once
+            answer = post(everywhere, kind)
+        return answer
+
     before = len(events(kind))
-    answers = at_once(5, lambda: post(everywhere, kind))
+    answers = at_once(5, patient)
     assert {answer.status_code for answer in answers} == {201}, [answer.text for answer in answers]
     assert len(events(kind)) == before + 1
     shown = [answer.json.get("data", answer.json) for answer in answers]

@@ -109,7 +109,7 @@ def test_a_second_rotation_does_not_end_the_secret_that_is_in_use(door: Door) ->
 
 
 def test_a_secret_that_leaks_while_it_is_being_replaced_ends_at_once(door: Door) -> None:
-    """``keep_hours: 0`` means it beside ``replace`` too: neither secret of before opens anything more."""
+    """With ``replace`` too, ``keep_hours: 0`` means it: neither secret of before opens anything more."""
     key = fresh(door)
     first = rotated(door, key["id"], keep_hours=720)
     newest = rotated(door, key["id"], replace=True, keep_hours=0)
