@@ -10,6 +10,7 @@ from flask import Flask, current_app
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from api.http.current_request import present
+from api.http.schemas import RESERVED_IDS
 from expressions.suggestions import nearest
 
 #: characters of a path that a message shows
@@ -128,7 +129,12 @@ def _around(given: list[str]) -> Iterator[str]:
 
 
 def _leads(parts: list[str], given: list[str]) -> bool:
-    return all(part in (_ANY, own) for part, own in zip(parts, given, strict=False))
+    return all(_fits(part, own) for part, own in zip(parts, given, strict=False))
+
+
+def _fits(part: str, own: str) -> bool:
+    """Whether a part of a route is this one; a word of our own paths is no id."""
+    return part == own or (part == _ANY and own not in RESERVED_IDS)
 
 
 def _changed(parts: list[str], given: list[str]) -> tuple[int, str] | None:
@@ -137,7 +143,7 @@ def _changed(parts: list[str], given: list[str]) -> tuple[int, str] | None:
         return None
     changes, made = 0, []
     for part, own in zip(parts, given, strict=True):
-        if part in (_ANY, own):
+        if _fits(part, own):
             made.append(own)
         elif _SYNONYMS.get(own.lower()) == part or nearest(own, (part,), _LIKENESS):
             changes += 1

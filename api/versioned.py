@@ -118,7 +118,8 @@ class Routes(Generic[Kept]):
         created = {"example": self._written.example, "words": words, "headers": LOCATION | ETAG}
         also = self.blueprint.also(201, self._written.schema, **created)
         more = (*self._forcible(), also, self._reads(self.definition))
-        return self._declare("PUT", self._id, "write", self._rewritten(), *more, takes=(IF_MATCH, IF_NONE_THERE))(view)
+        answers = self._rewritten("already_exists")
+        return self._declare("PUT", self._id, "write", answers, *more, takes=(IF_MATCH, IF_NONE_THERE))(view)
 
     def change(self, view: View) -> View:
         """Declare ``PATCH /KINDs/ID``."""
@@ -314,9 +315,9 @@ class Routes(Generic[Kept]):
             **more,
         )
 
-    def _rewritten(self) -> Decorator:
+    def _rewritten(self, *codes: str) -> Decorator:
         words = f"The {self.kind.noun} as it is now{self.written_words}."
-        fails = (404, 409, 412, *self._faults)
+        fails = (404, 409, 412, *self._faults, *codes)
         return self._answers(self._written, words, headers=ETAG, fails=fails, takes_body=True)
 
     def _switch(self, word: str, shape: DocumentedShape, *more: Decorator) -> Decorator:

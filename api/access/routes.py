@@ -26,6 +26,8 @@ from tasks.intake.creations import Secret
 blueprint = Blueprint("keys", __name__, tag="keys")
 
 _ONE, _FRESH = http_schemas.enveloped(schemas.Key), http_schemas.enveloped(schemas.FreshKey)
+#: headers of an answer that has a secret
+_SECRET = {"Cache-Control": "no-store"}
 _NEW_KEY, _CHANGE, _ROTATION = schemas.NewKey(), schemas.KeyChange(), schemas.Rotation()
 
 
@@ -65,8 +67,8 @@ def create_key(given: dict[str, Any]) -> Response:
     """Create an API key.
 
     Only this answer has the key itself: store it. A key can cover no more than the caller who makes it. Sent again
-    under the same Idempotency-Key within ten minutes it has the same answer; later it answers 409 ``already_created``
-    with the key's id.
+    under the same Idempotency-Key within ten minutes it has the same answer; later, and once the key was revoked or its
+    secret replaced, it answers 409 ``already_created`` with the key's id.
     """
     return once("key", given, functools.partial(_created, given), _again)
 
@@ -93,17 +95,17 @@ def _created(given: Mapping[str, Any], remember: Remember) -> Response:
 
 
 def _again(key_id: str, secret: Secret) -> Response:
-    if not secret:
-        raise AlreadyCreated("key", key_id)
     with db.read() as connection:
         row = access.get_key(connection, caller().workspace_id, key_id)
-    assert row is not None
+        opens = bool(secret) and access.authenticate(connection, secret["key"]) is not None
+    if row is None or not opens:
+        raise AlreadyCreated("key", key_id)
     return _new(row, secret["key"])
 
 
 def _new(row: Row, key: str) -> Response:
     location = f"{request.path.rstrip('/')}/{row.id}"
-    return answer({"data": {**views.key(row), "key": key}}, 201, {"Location": location})
+    return answer({"data": {**views.key(row), "key": key}}, 201, {"Location": location, **_SECRET})
 
 
 @blueprint.get("/keys/<id:key_id>")
@@ -182,7 +184,7 @@ def rotate_key(given: dict[str, Any], key_id: str) -> Response:
         )
         row = _locked(connection, key_id)
     auth.forget(key_id)
-    return answer({"data": {**views.key(row), "key": key}}, headers={"Cache-Control": "no-store"})
+    return answer({"data": {**views.key(row), "key": key}}, headers=_SECRET)
 
 
 def _locked(connection: Connection, key_id: str) -> Row:

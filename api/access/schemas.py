@@ -88,7 +88,7 @@ class Rotation(Strict):
         load_default=False,
         metadata=described(
             "Whether, while the secret of before is still valid, another is made in place of the newest: for an "
-            "answer that was lost."
+            "answer that was lost. The one of before stays until its time; with keep_hours 0 it ends at once."
         ),
     )
 

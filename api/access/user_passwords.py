@@ -28,9 +28,12 @@ def hashed(password: str, username: str, pointer: str = "/password") -> str:
     """The hash of a new password of a user.
 
     Raises:
-        InvalidRequest: it is the username; the fault is at ``pointer``.
+        InvalidRequest: it is the username; the fault is at ``pointer``. Busy: too many are being hashed.
     """
     if password.lower() == username:
         problem = Problem(pointer, "must not be the username")
         raise InvalidRequest("The password is easy to guess.", problems=[problem])
-    return pool.run(passwords.hashed, password)
+    try:
+        return pool.run(passwords.hashed, password)
+    except Busy:
+        raise Busy("Too many passwords are being set at this moment. Try again in a few seconds.") from None

@@ -47,14 +47,14 @@ Remember = Callable[..., None]
 
 
 class AlreadyCreated(Conflict):
-    """A copy of this request has created it; its answer, which holds a secret, is no longer kept."""
+    """A copy of this request has created it; its answer, which holds a secret, is no longer kept or true."""
 
     code = "already_created"
 
     def __init__(self, kind: str, created_id: str) -> None:
         super().__init__(
-            f"This request has created the {kind} {created_id!r} already, and its secret is shown for ten minutes: "
-            f"revoke it, and create another."
+            f"This request has created the {kind} {created_id!r} already. The secret that it was made with is shown "
+            f"for ten minutes, and while it is valid: rotate it, or revoke it and create another."
         )
         self.members = {"created_id": created_id}
 

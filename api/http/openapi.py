@@ -3,6 +3,7 @@
 Swagger UI is served from files of our own machine.
 """
 
+import contextlib
 import json
 import os
 import threading
@@ -129,7 +130,8 @@ class Document:
         with self._lock:
             if self._maker is not None:
                 (pid, file), self._maker = self._maker, None
-                os.waitpid(pid, 0)
+                with contextlib.suppress(ChildProcessError):  # it has ended, and its end was forgotten meanwhile
+                    os.waitpid(pid, 0)
                 os.lseek(file, 0, os.SEEK_SET)
                 with open(file, "rb") as made:  # noqa: PTH123
                     self._bytes = made.read()

@@ -33,6 +33,8 @@ from store.sealing import cursors
 #: beyond this a page number is a mistake, whatever the size of a page
 _LAST_PAGE = DEEPEST
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: the last moment whose year has four digits, ms: stamps are compared as texts
+_LAST_STAMP = 253_402_300_799_999
 _CURSOR_CHARACTERS = 1024
 #: items of a page or part
 MOST_ITEMS = 100
@@ -238,7 +240,8 @@ def stamp_of(since: datetime | None) -> str:
     """What a stamp of this moment or later is not less than; '' of any."""
     if since is None:
         return ""
-    return times.stamp(max(0, math.ceil((since - _EPOCH).total_seconds() * 1000)))
+    milliseconds = math.ceil((since - _EPOCH).total_seconds() * 1000)
+    return times.stamp(min(max(0, milliseconds), _LAST_STAMP))
 
 
 def page(items: Sequence[Any], found: Found, query: Mapping[str, Any]) -> Response:

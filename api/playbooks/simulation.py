@@ -156,7 +156,7 @@ _ANSWER: dict[str, Any] = {
 
 
 @blueprint.post("/playbooks/simulate")
-@requires("write:playbooks")
+@requires("write:playbooks", "read:playbooks")
 @blueprint.arguments(_WANTED, example=_EXAMPLE)
 @blueprint.answers(
     200,
@@ -181,7 +181,7 @@ def simulate_playbook(given: dict[str, Any]) -> Response:
 
     A dry run of a definition that is not stored, or of a stored playbook: conditions and templates are evaluated, rules
     are asked, each action says what it would do. Outcomes that only a run can know are assumed, or given in ``mocks``.
-    Nothing is stored, executed, counted or sent. It ends after 5 seconds.
+    Nothing is stored, executed, counted or sent. It ends after 5 seconds, or when its steps say more than 8 MiB.
     """
     draft = drafts.Draft(
         definition=given.get("definition"),

@@ -28,7 +28,7 @@ class AlreadyEnded(Conflict):
     """The code ``already_ended``."""
 
 
-class AlreadyExists(Conflict):
+class AlreadyExists(Conflict, PreconditionFailed):
     """The code ``already_exists``."""
 
 

@@ -22,7 +22,7 @@ def rotate(
 
     The secret of before is valid for ``keep_hours`` more. Another rotation within that time is refused, because it
     would end it early; with ``replace`` it makes another secret in place of the newest, whose answer may have been
-    lost, and the one of before stays until its time.
+    lost, and the one of before stays until its time; where ``keep_hours`` is 0 it ends at once, for it has leaked.
 
     Raises:
         Conflict: the key has expired, or its secret of before is still valid.
@@ -38,7 +38,7 @@ def rotate(
             code="key_rotating",
         )
     kept = {"previous_hash": row.previous_hash, "previous_until": row.previous_until}
-    if not rotating:
+    if not rotating or not keep_hours:
         until = now + keep_hours * _HOUR if keep_hours else None
         kept = {"previous_hash": row.secret_hash if keep_hours else None, "previous_until": until}
     secret = access.new_secret()

@@ -27,7 +27,7 @@ from tasks.definitions.pins import pins_of
 from tasks.dry_run import mocks
 from tasks.dry_run.mocks import Mock
 from tasks.dry_run.playbooks import DryRunBudget
-from tasks.dry_run.walk import Walk, summary
+from tasks.dry_run.walk import TooMuch, Walk, summary
 from tasks.intake import events
 from tasks.runs.run import Run
 from tasks.runs.step_entries import Place
@@ -35,6 +35,8 @@ from tasks.secrets.redact import texts
 
 #: seconds that a simulation may take, its rests included; and after how many of work it rests
 LONGEST, BITE = 5.0, 0.01
+#: characters that it may write of all its steps together
+MOST_WRITTEN = 8 * 1024 * 1024
 
 #: rests after a bite of work that began at this time of the monotonic clock
 Rest = Callable[[float], None]
@@ -77,26 +79,33 @@ def simulate(caller: Caller, draft: Draft, rest: Rest) -> Simulated:
     planned = plans.compile(definition)
     if problems := mocks.faults(draft.mocked, planned):
         raise InvalidRequest("A mock has no step.", problems=[problem.under("/mocks") for problem in problems])
-    pace()
-    run = _run(caller, draft, definition, planned)
-    walk = Walk(run, DryRunBudget(), (), mocked=draft.mocked, rest=pace)
-    error = walk.block(Place("", None, ()), taken=True)
+    try:
+        pace()
+        run = _run(caller, draft, definition, planned)
+        walk = Walk(run, DryRunBudget(), (), mocked=draft.mocked, rest=pace)
+        error = walk.block(Place("", None, ()), taken=True)
+    except TooMuch as found:
+        text = f"The simulation {found}. Simulate a part of it, or run it dry."
+        raise Unprocessable(text, code="simulation_too_long") from None
     return Simulated(plan=planned, rows=walk.rows, output=summary(walk.rows, error))
 
 
 class _Pace:
-    """Rests between the steps, and ends what takes too long."""
+    """Rests between the steps, and ends what takes too long or writes too much."""
 
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
         self._began = time.monotonic()
         self._until = self._began + LONGEST
+        self._left = MOST_WRITTEN
 
-    def __call__(self) -> None:
+    def __call__(self, written: int = 0) -> None:
         now = time.monotonic()
+        self._left -= written
         if now > self._until:
-            text = f"The simulation takes longer than {LONGEST:g} seconds. Simulate a part of it, or run it dry."
-            raise Unprocessable(text, code="simulation_too_long")
+            raise TooMuch(f"takes longer than {LONGEST:g} seconds")
+        if self._left < 0:
+            raise TooMuch(f"says more than {MOST_WRITTEN:,} characters of its steps")
         if now - self._began > BITE:
             self._rest(self._began)
             self._began = time.monotonic()

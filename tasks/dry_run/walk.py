@@ -33,6 +33,8 @@ from tasks.runs.run import Run
 from tasks.runs.step_entries import Place, new_step
 
 NO_MOCKS: Mapping[str, Mock] = {}
+#: the members of a row that the walk writes
+_WRITTEN = ("input", "output", "error", "vars", "report")
 #: the most items of a for_each that are simulated one by one
 MOST_ITERATIONS = 10
 
@@ -45,8 +47,12 @@ _SIMULATIONS = {
 }
 
 
-def at_once() -> None:
-    """Go on to the next step without a rest."""
+class TooMuch(Exception):  # noqa: N818 - reads as the condition it is
+    """The walk has taken more than it may: it ends as a whole, whichever step it is in."""
+
+
+def at_once(_written: int = 0) -> None:
+    """Go on without a rest."""
 
 
 def summary(rows: list[Json], error: Json | None) -> Json:
@@ -74,7 +80,7 @@ class Walk:
         above: Above,
         *,
         mocked: Mapping[str, Mock] = NO_MOCKS,
-        rest: Callable[[], None] = at_once,
+        rest: Callable[..., None] = at_once,
     ) -> None:
         self.run = run = replace(run, mode=Mode.DRY_RUN)  # whatever the mode of the original: nothing may go out
         self.budget = budget
@@ -174,6 +180,7 @@ class Walk:
             vars=transitions.dump(self.redact(variables)) if variables else None,
             report=transitions.dump(self.redact(report)),
         )
+        self.rest(sum(len(row[name] or "") for name in _WRITTEN))
         if row["status"] == Status.SKIPPED:
             row["started_at"] = None
 

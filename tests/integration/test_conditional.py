@@ -261,6 +261,8 @@ def test_put_creates_what_is_not_there_once(everywhere: Door, kind: str) -> None
     assert created.json["data"] == everywhere.call("GET", path).json["data"]
     codes = {assert_problem(answer, 412)["code"] for answer in answers if answer.status_code == 412}
     assert codes == {"already_exists"}
+    late = everywhere.call("PUT", path, json=whole, headers={"If-None-Match": "*"})  # held against the document, too
+    assert assert_problem(late, 412)["code"] == "already_exists"
     changed = everywhere.call(
         "PUT", path, json={**whole, "description": "2"}, headers={"If-Match": tag_of(everywhere, path)}
     )

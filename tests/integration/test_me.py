@@ -103,9 +103,18 @@ def test_a_second_rotation_does_not_end_the_secret_that_is_in_use(door: Door) ->
     lost = rotated(door, key["id"])
     problem = assert_problem(door.call("POST", f"/api/keys/{key['id']}/rotate", json={}), 409)
     assert problem["code"] == "key_rotating"
-    newest = rotated(door, key["id"], replace=True, keep_hours=0)
+    newest = rotated(door, key["id"], replace=True)
     assert newest["previous_until"] == lost["previous_until"]
     assert [me(door, one["key"]) for one in (key, lost, newest)] == [200, 401, 200]
+
+
+def test_a_secret_that_leaks_while_it_is_being_replaced_ends_at_once(door: Door) -> None:
+    """With ``replace`` too, ``keep_hours: 0`` means it: neither secret of before opens anything more."""
+    key = fresh(door)
+    first = rotated(door, key["id"], keep_hours=720)
+    newest = rotated(door, key["id"], replace=True, keep_hours=0)
+    assert newest["previous_until"] is None
+    assert [me(door, one["key"]) for one in (key, first, newest)] == [401, 401, 200]
 
 
 def test_of_many_rotations_at_once_one_wins(door: Door) -> None:

@@ -272,6 +272,12 @@ TABLE = {
     "a path misspelt": Mistake(
         "GET /api/playbook", None, 404, ("no path /api/playbook", "did you mean /api/playbooks?", "/docs")
     ),
+    "a word of the API where an id belongs": Mistake(
+        "GET /api/actions/simulate",
+        None,
+        404,
+        ("no path /api/actions/simulate", "did you mean /api/actions?"),
+    ),
     "a path of another product": Mistake("GET /api/playbooks/runs", None, 404, ("'runs'",)),
     "runs at the top": Mistake(
         "GET /api/runs/pexec-1", None, 404, ("did you mean /api/playbooks/executions/pexec-1?",)

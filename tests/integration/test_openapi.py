@@ -336,3 +336,12 @@ def test_the_document_is_made_by_a_child() -> None:
     assert whose not in (0, os.getpid())
     assert int(made.get(lambda: b"0")) == whose
     assert [document.get(lambda: b"here") for document in (failing, unbegun)] == [b"here", b"here"]
+
+
+def test_the_document_is_there_when_the_end_of_its_maker_is_forgotten() -> None:
+    """Gevent drops what it knows of a child a minute after its end; the first reader may come later."""
+    forgotten = openapi.Document()
+    forgotten.begin(lambda: b"made")
+    assert forgotten._maker is not None
+    os.waitpid(forgotten._maker[0], 0)
+    assert forgotten.get(lambda: b"here") == b"made"

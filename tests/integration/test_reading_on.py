@@ -113,7 +113,8 @@ def test_the_log_of_an_execution_is_read_on(door: Door) -> None:
     parts = [page.json["data"] for page in _linked(door, f"{path}?limit=4")]
     assert [len(part) for part in parts] == [4, 4, 1]
     assert [line for part in parts for line in part] == lines
-    for since, first in (("2026-09-21T14:13:21Z", 4), ("2026-09-21T16:13:20.2501%2B02:00", 2), ("0001-01-01", 0)):
+    moments = (("2026-09-21T14:13:21Z", 4), ("2026-09-21T16:13:20.2501%2B02:00", 2), ("0001-01-01", 0))
+    for since, first in (*moments, ("9999-12-31T23:59:59.999999Z", 9)):
         asked = since if "T" in since else f"{since}T00:00:00Z"
         assert door.call("GET", f"{path}?since={asked}").json["data"] == lines[first:], since
     assert_problem(door.call("GET", f"{ACTIONS}/exec-none/logs"), 404)

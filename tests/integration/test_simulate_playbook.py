@@ -183,3 +183,49 @@ def test_a_long_simulation_rests_and_ends(door: Door, action: str, monkeypatch: 
     with pytest.raises(Unprocessable) as refused:
         drafts.simulate(found[0], draft_, rests.append)
     assert refused.value.code == "simulation_too_long"
+
+
+@pytest.mark.parametrize("kind", ["for_each", "loop", "parallel"])
+def test_what_is_given_up_inside_a_container_is_given_up(
+    door: Door, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no failure of the step in which it happens to be: a run has no such limit."""
+    inner = [{"id": f"s{number}", "type": "delay", "seconds": 1} for number in range(20)]
+    container = {
+        "for_each": {"items": "{{ parameters.items }}", "steps": inner},
+        "loop": {"while": "true", "steps": inner},
+        "parallel": {"branches": [{"steps": inner}]},
+    }[kind]
+    definition = {
+        "name": "Inside",
+        "parameters": [{"name": "items", "type": "array", "default": [1, 2]}],
+        "steps": [{"id": "all", "type": kind, **container}],
+    }
+    assert simulated(door, definition=definition)["predicted_status"] == "completed"
+    monkeypatch.setattr(drafts, "MOST_WRITTEN", 500)
+    refused = door.call("POST", "/api/playbooks/simulate", json={"definition": definition})
+    assert assert_problem(refused, 422)["code"] == "simulation_too_long"
+
+
+def test_a_mock_that_many_steps_read_makes_no_huge_answer(door: Door, action: str) -> None:
+    """A small body could ask for hundreds of megabytes, which the process would hold while others wait."""
+    child = door.create_playbook()["id"]
+    reads = [
+        {"id": f"s{number}", "type": "playbook", "playbook_ref": child, "parameters": {"v": "{{ steps.look.output }}"}}
+        for number in range(60)
+    ]
+    look = {"id": "look", "type": "action", "action_ref": action, "parameters": {"ip": "203.0.113.50"}}
+    body = {"definition": {"name": "Many", "steps": [look, *reads]}, "mocks": {"look": {"output": "x" * 200_000}}}
+    refused = door.call("POST", "/api/playbooks/simulate", json=body)
+    assert assert_problem(refused, 422)["code"] == "simulation_too_long"
+
+
+def test_a_simulation_shows_a_playbook_only_to_who_may_read_it(door: Door, action: str) -> None:
+    """The right to write does not include that to read; what a stored playbook and its actions say is shown."""
+    stored = door.create_playbook(**draft(action))["id"]
+    body = {"playbook_id": stored, "parameters": {"ip": "203.0.113.50"}}
+    writer = door.key("operator", scopes=("write:playbooks", "execute:actions", "dispatch"))
+    refused = door.call("POST", "/api/playbooks/simulate", key=writer, json=body)
+    assert "read:playbooks" in assert_problem(refused, 403)["detail"]
+    author = door.key("operator", scopes=("write:playbooks", "read:playbooks", "execute:actions", "dispatch"))
+    assert door.call("POST", "/api/playbooks/simulate", key=author, json=body).status_code == 200

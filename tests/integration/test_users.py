@@ -5,6 +5,8 @@ import json
 import pytest
 import sqlalchemy as sa
 
+from api.access import user_passwords
+from config.errors import Busy
 from config.settings import settings
 from launcher import key as key_command
 from launcher import user as user_command
@@ -258,3 +260,18 @@ def test_users_follow_a_change_of_the_root_key(database: str, monkeypatch: pytes
     with db.read() as connection:
         assert users.is_vouched_for(users.get(connection, good))
         assert not users.is_vouched_for(users.get(connection, altered))
+
+
+def test_who_sets_a_password_while_many_do_is_told_what_it_waits_for(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Passwords are hashed by the helpers that look into large definitions, and are none."""
+
+    def full(*_: object) -> None:
+        raise Busy
+
+    monkeypatch.setattr(user_passwords.pool, "run", full)
+    given = {"username": "robin-busy", "password": "correct-horse-battery", "role": "viewer"}
+    refused = assert_problem(door.call("POST", "/api/users", json=given), 503)
+    assert (refused["code"], refused["retryable"]) == ("busy", True)
+    assert "password" in refused["detail"]
