@@ -1,7 +1,7 @@
 """Where the server is, and with which key: the first of these that says so.
 
-1. the arguments of the client; 2. ``TOCSIN_URL`` and ``TOCSIN_API_KEY``; 3. the profile named by an argument or by
-``TOCSIN_PROFILE``; 4. the default profile of ``~/.config/tocsin/config.toml``; 5. a checkout that runs in this folder
+1. the arguments of the client, of which one may name a profile; 2. ``TOCSIN_URL`` and ``TOCSIN_API_KEY``; 3. the
+profile named by ``TOCSIN_PROFILE``; 4. the default profile of ``~/.config/tocsin/config.toml``; 5. a checkout that runs in this folder
 or one above it. Address and key of the environment, a profile or a checkout belong together: a key is never sent to an
 address that it was not given for. Keys are held as ``Key``, so that a traceback with the values of variables masks them.
 """
@@ -66,10 +66,11 @@ def settings(
         ConfigurationError: nothing says where the server is, or what says so must not be used.
     """
     api_key = Key(api_key) if isinstance(api_key, str) and api_key else api_key or None
-    here = os.environ.get("TOCSIN_URL")
-    if url is None or here is None or _same(url, here):
-        api_key = api_key or _from_environment()
-    url = url or here
+    if not profile:  # one that the program names wins over the environment
+        here = os.environ.get("TOCSIN_URL")
+        if not (url and here) or _same(url, here):
+            api_key = api_key or _from_environment()
+        url = url or here
     if not (url and api_key):
         url, api_key = _completed(url, api_key, profile or os.environ.get("TOCSIN_PROFILE"))
     if not url:
@@ -181,7 +182,9 @@ def _profile(name: Optional[str]) -> Mapping[str, str]:
         have = f"it has {', '.join(names)}" if names else "it has none"
         raise ConfigurationError(f"There is no profile {wanted!r} in {config_file()}; {have}.")
     if found is not None and not isinstance(found, dict):
-        raise ConfigurationError(f"[profiles.{wanted or 'default'}] in {config_file()} is a table with url and api_key.")
+        raise ConfigurationError(
+            f"[profiles.{wanted or 'default'}] in {config_file()} is a table with url and api_key."
+        )
     return {member: str(value) for member, value in (found or {}).items()}
 
 

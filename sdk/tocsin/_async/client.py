@@ -117,6 +117,8 @@ class AsyncClient:
         return self.__dict__[name]
 
     def __repr__(self) -> str:
+        if "_transport" not in self.__dict__:  # what is shown of a client that its settings did not allow to be made
+            return f"{type(self).__name__}()"
         return f"{type(self).__name__}({self.url!r}, api_key={str(self._transport.settings.key or 'none')!r})"
 
     def with_options(

@@ -190,17 +190,18 @@ class Transport:
             time.sleep(pause)
 
     def _once(self, call: Call) -> httpx.Response:
-        read_for = self.options.timeout + call.wait
+        read_for, free_in = self.options.timeout + call.wait, None
         if call.deadline is not None:
-            read_for = min(read_for, max(1.0, call.deadline - monotonic() + 1.0))
+            left = call.deadline - monotonic()
+            # who waits until a moment does not wait longer for one of the connections
+            read_for, free_in = min(read_for, max(1.0, left + 1.0)), max(0.1, left)
         return self.http.request(
             call.method,
             call.path,
             params=call.query or None,
             headers=call.headers,
             content=call.content,
-            # who waits until a moment does not wait longer for one of the connections
-            timeout=httpx.Timeout(read_for, connect=_CONNECT, pool=None if call.deadline is None else read_for),
+            timeout=httpx.Timeout(read_for, connect=_CONNECT, pool=free_in),
         )
 
     @contextmanager
