@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -192,14 +194,21 @@ def test_the_pauses_spread_over_their_whole_range():
     assert 0.9 < max(drawn) <= 1.0
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_fork_opens_its_own_connections(server, client):
-    """A process that was forked shares no connection with its parent."""
+    """A process that was forked shares no connection with its parent, even where a thread was opening one meanwhile."""
     server.replies = [FOUND]
     client.actions.get("act-a")
-    mine = client._transport.http
-    client._transport._owner = -1
-    assert client._transport.http is not mine
-    mine.close()
+    owned, mine = client._transport._http, client._transport.http
+    with owned._locks[os.getpid()]:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)
+            os._exit(0 if client._transport.http is not mine and client.actions.get("act-a").id else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert client._transport.http is mine
+    assert client.actions.get("act-a").id == "act-a"
 
 
 def test_the_asynchronous_half_does_the_same(server):

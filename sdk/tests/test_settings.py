@@ -81,6 +81,34 @@ def test_a_key_goes_only_to_its_own_address(monkeypatch, profiles):
     assert settings(None, "tcn_mine_1").key.reveal() == "tcn_mine_1"
 
 
+def test_a_key_of_the_environment_goes_only_to_its_own_address(monkeypatch):
+    """``TOCSIN_API_KEY`` belongs to ``TOCSIN_URL``; without one it is for the address of the program."""
+    monkeypatch.setenv("TOCSIN_API_KEY", "tcn_env_1")
+    assert settings(HTTPS, None).key.reveal() == "tcn_env_1"
+    monkeypatch.setenv("TOCSIN_URL", HTTPS)
+    assert settings(f"{HTTPS}/", None).key.reveal() == "tcn_env_1"
+    assert settings("https://elsewhere.example.com", None).key is None
+
+
+def test_a_profile_that_the_program_names_wins_over_the_environment(monkeypatch, profiles):
+    """``Client(profile="work")`` is an argument: no variable makes it call another server, or with another key."""
+    profiles(TWO)
+    monkeypatch.setenv("TOCSIN_URL", "https://env.example.com")
+    monkeypatch.setenv("TOCSIN_API_KEY", "tcn_env_1")
+    assert settings(None, None, "work").url == "https://work.example.com"
+    assert settings(None, None, "work").key.reveal() == "tcn_work_1"
+
+
+def test_a_proxy_of_the_environment_does_not_see_what_stays_here(server, monkeypatch):
+    """What goes to this machine goes there directly: a proxy would read the key, which is not encrypted."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    server.replies = [Reply(200, {"data": {"id": "act-a"}})]
+    with Client(server.url, KEY, tries=1) as client:
+        assert client.actions.get("act-a").id == "act-a"
+
+
 def test_a_checkout_that_has_stopped_is_none(monkeypatch, checkout):
     """The facts of a launcher that is gone are not believed."""
     root = checkout.parents[1]
@@ -109,6 +137,53 @@ def test_mistakes_in_the_profiles_are_named(profiles):
         settings(None, None)
 
 
+@pytest.mark.parametrize(
+    "text", ["profiles = 3", "default = 3", "default = ['a']", "default = 'a'\n[profiles]\na = 'tcn_secret'", "\xff"]
+)
+def test_a_file_of_another_shape_is_named(profiles, text):
+    """Values of other kinds than a profile has are named with the file, and not shown."""
+    profiles(text).write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigurationError, match=r"config\.toml") as raised:
+        settings(None, None)
+    assert "tcn_secret" not in str(raised.value)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes")
+def test_a_link_is_as_safe_as_the_file_behind_it(profiles, tmp_path):
+    """What counts is who can read the file itself."""
+    path = profiles(TWO, mode=0o644)
+    path.rename(tmp_path / "elsewhere.toml")
+    path.symlink_to(tmp_path / "elsewhere.toml")
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        settings(None, None)
+    (tmp_path / "elsewhere.toml").chmod(0o600)
+    assert settings(None, None).url == HTTPS
+
+
+def test_settings_that_are_refused_show_no_key(profiles, monkeypatch):
+    """A traceback with the values of variables shows no key, neither those given nor those of the file."""
+
+    def shown(**more):
+        with pytest.raises(ConfigurationError) as raised:
+            Client(**more)
+        report = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
+        frames = [frame for frame in report.stack if "tocsin" in frame.filename and "test_" not in frame.filename]
+        assert frames
+        return "".join(str(frame.locals) for frame in frames)
+
+    for url in ("http://remote.example.com", "nothing", "https://x:abc"):
+        assert KEY not in shown(url=url, api_key=KEY)
+    monkeypatch.setenv("TOCSIN_API_KEY", "tcn_env_1\n")
+    assert "tcn_env_1" not in shown(url=HTTPS)
+    monkeypatch.delenv("TOCSIN_API_KEY")
+    profiles(TWO)
+    assert "tcn_home_1" not in shown(profile="nowhere")
+    profiles(TWO + "default = 1\n[profiles\n")
+    assert "tcn_home_1" not in shown()
+    profiles("default = 1\n" + TWO.replace("default", "other"))
+    assert "tcn_home_1" not in shown()
+
+
 @pytest.mark.parametrize("url", ["http://tocsin.example.com", "http://10.0.0.1:8080", "http://127.0.0.1.example.com"])
 def test_a_key_is_not_sent_in_clear(url):
     """Plain http goes to this machine only, unless that is wanted."""
@@ -123,11 +198,19 @@ def test_loopback_is_this_machine(url):
     Client(url, KEY).close()
 
 
-@pytest.mark.parametrize("url", ["tocsin.example.com", "ftp://x", "https://user:pw@x", "https://x/?a=1", "https://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("tocsin.example.com", "ftp://x", "https://user:pw@x", "https://x/?a=1", "https://", "https://x:abc"),
+        *("https://x:99999", "http://[::1", "https://a b.example.com", "https://x\n.com", "https://..", "ftp://u:pw@x"),
+        *("//user:pw@x", "https://user:pw@", f"https://{'a' * 64}.example.com"),
+    ],
+)
 def test_what_is_no_address_is_said(url):
-    """An address is a scheme, a host, perhaps a port and a path."""
-    with pytest.raises(ConfigurationError):
+    """An address is a scheme, a host, perhaps a port and a path; a password in it is not repeated."""
+    with pytest.raises(ConfigurationError) as raised:
         Client(url, KEY)
+    assert "pw" not in str(raised.value)
 
 
 def test_a_key_with_a_line_break_is_said(monkeypatch):

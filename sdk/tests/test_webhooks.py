@@ -107,3 +107,18 @@ def test_it_agrees_with_the_public_package():
         assert ours == theirs, (number, headers)
         agreed[ours is not None] += 1
     assert min(agreed.values()) > 200
+
+
+@pytest.mark.parametrize("moment", ["9" * 16, "9" * 400, "9" * 5000, "-1", "1.5", "\u0661"])
+def test_a_time_of_any_length_is_refused(moment):
+    """Who may send what he likes cannot make the check fail otherwise than as refused."""
+    with pytest.raises(SignatureInvalid, match="missing_header"):
+        verify(BODY, {**signed(), "webhook-timestamp": moment}, SECRET)
+
+
+def test_what_utf8_cannot_say_fits_no_signature():
+    """Lone surrogates in a header or a body, as some frameworks make them of stray bytes, are refused."""
+    with pytest.raises(SignatureInvalid, match="no_match"):
+        verify(BODY, {**signed(), "webhook-id": "\udc80"}, SECRET)
+    with pytest.raises(SignatureInvalid, match="no_match"):
+        verify("\ud800", signed(), SECRET)

@@ -6,10 +6,11 @@ import json
 import re
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any, Mapping, NamedTuple, Optional
+from typing import Any, Dict, Mapping, NamedTuple, Optional
 
 from tocsin import errors
 from tocsin._errors import ApiError, Fault, UnexpectedAnswer, of_status
+from tocsin._operation import Operation
 
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _SHOWN = 200
@@ -34,15 +35,17 @@ def read(url: str, status: int, headers: Mapping[str, str], content: bytes) -> A
     """The answer with its body read.
 
     Raises:
-        UnexpectedAnswer: it says that it is JSON and is not, or is a page for people.
+        UnexpectedAnswer: it names another address, says that it is JSON and is not, or is a page for people.
     """
+    if status >= 300 and status != 304:
+        raise UnexpectedAnswer(_moved(url, status, headers.get("location", "")))
     if not content or status in (204, 304):
         return Answer(status, headers, None)
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json" or kind.endswith("+json"):  # and not lines of it
         try:
             return Answer(status, headers, json.loads(content))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise UnexpectedAnswer(f"The answer of {url} says that it is JSON and is not: {_start(content)}") from None
     if kind == "text/html":
         raise UnexpectedAnswer(
@@ -55,12 +58,13 @@ def error_of(status: int, headers: Mapping[str, str], content: bytes) -> ApiErro
     """The error that an answer tells of; that of a proxy has no code."""
     try:
         body = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         return of_status(status)(status, detail=_start(content), retry_after=retry_after(headers))
     code = str(body.get("code") or "")
-    faults = [one for one in body.get("errors") or [] if isinstance(one, dict)]
+    told = body.get("errors")
+    faults = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
     return (errors.BY_CODE.get(code) or of_status(status))(
         status,
         code,
@@ -71,6 +75,44 @@ def error_of(status: int, headers: Mapping[str, str], content: bytes) -> ApiErro
         retry_after=retry_after(headers),
         body=body,
     )
+
+
+def checked(url: str, operation: Operation, answer: Answer, *, conditional: bool) -> Answer:
+    """The answer of an operation, if it can be one.
+
+    Members are not looked at, so that a newer server breaks no older client; but what has not the outline of the
+    answer comes from a proxy or another program, and must not pass for the answer that the caller asked for.
+
+    Raises:
+        UnexpectedAnswer: it is no such answer.
+    """
+    if answer.status == 204 or (answer.status == 304 and conditional):
+        return answer
+    outline = operation.items or operation.within
+    if operation.answer or outline:
+        if not isinstance(answer.body, dict):
+            raise UnexpectedAnswer(f"{url} answers {answer.status} without an object: is it a Tocsin server?")
+        if outline and outline not in answer.body:
+            raise UnexpectedAnswer(f"{url} answers {answer.status} without {outline!r}: is it a Tocsin server?")
+    return answer
+
+
+def accepted(answer: Answer) -> Dict[str, Any]:
+    """What was accepted, with its id.
+
+    Raises:
+        UnexpectedAnswer: the answer names nothing.
+    """
+    data = answer.body.get("data", answer.body)
+    if not isinstance(data, dict) or not isinstance(data.get("execution_id"), str):
+        raise UnexpectedAnswer(f"The answer {answer.status} names no execution: is it one of a Tocsin server?")
+    return data
+
+
+def _moved(url: str, status: int, location: str) -> str:
+    # the query of an address may hold a secret
+    place = f" and names {location.partition('?')[0][:_SHOWN]}" if location else ""
+    return f"{url} answers {status}{place}: the client goes to no other address; give it the one of the server"
 
 
 def retry_after(headers: Mapping[str, str]) -> Optional[float]:

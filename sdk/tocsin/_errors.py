@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Type
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Type
 
 __all__ = [
     "ApiError",
@@ -41,6 +41,16 @@ __all__ = [
 
 class TocsinError(Exception):
     """The base of all errors of this package."""
+
+    def __reduce__(self) -> Any:
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: Type[TocsinError], arguments: Tuple[Any, ...], members: Dict[str, Any]) -> TocsinError:
+    """An error as it was, on its way between processes; it is not made anew of what its class takes."""
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(members)
+    return error
 
 
 class ConfigurationError(TocsinError):

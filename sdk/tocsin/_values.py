@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, TypeVar, Union
@@ -19,6 +20,8 @@ Many = Union[Some, Sequence[Some]]
 When = Union[datetime, timedelta, str]
 #: the definition of an action or a playbook: a dict, text in YAML or JSON, or the path of a file with either
 Definition = Union[Mapping[str, Any], Model, str, "os.PathLike[str]"]
+
+_HEADER = re.compile(r"(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?")
 
 YAML = "application/yaml"
 JSON = "application/json"
@@ -57,6 +60,18 @@ def moment_of(value: Union[datetime, timedelta]) -> str:
     if value.tzinfo is None:
         raise ValueError(f"{value!r} has no time zone; datetime.now(timezone.utc) has one")
     return value.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def headers_of(values: Mapping[str, str]) -> Dict[str, str]:
+    """The headers of a request.
+
+    Raises:
+        ValueError: one cannot be sent; nothing was.
+    """
+    for name, value in values.items():
+        if not _HEADER.fullmatch(value):
+            raise ValueError(f"{name} is plain ASCII in one line without spaces around it")
+    return dict(values)
 
 
 def body_of(values: Mapping[str, Any]) -> Dict[str, Any]:

@@ -22,6 +22,7 @@ from tocsin._errors import TocsinError
 #: the check that failed
 Reason = Literal["missing_header", "bad_secret", "too_old", "too_new", "no_match"]
 _PREFIX, _VERSION = "whsec_", "v1"
+_LONGEST_TIME = 15
 _WORDS = {
     "missing_header": "webhook-id, webhook-timestamp or webhook-signature is missing, or is no such header",
     "bad_secret": "the secret is not whsec_ and base64",
@@ -59,14 +60,16 @@ def verify(
     """
     known = {str(name).lower(): value for name, value in headers.items()}
     identity, moment, signatures = (_text(known.get(f"webhook-{one}")) for one in ("id", "timestamp", "signature"))
-    if not (identity and signatures and moment.isascii() and moment.isdigit()):
+    # a number that is longer is no time, and a long one takes long to read
+    if not (identity and signatures and moment.isascii() and moment.isdigit() and len(moment) <= _LONGEST_TIME):
         raise SignatureInvalid("missing_header")
     keys = [_key(one) for one in ([secret] if isinstance(secret, str) else secret)]
     age = time.time() - int(moment)
     if abs(age) > tolerance:
         raise SignatureInvalid("too_old" if age > 0 else "too_new")
-    content = body.encode() if isinstance(body, str) else bytes(body)
-    signed = f"{identity}.{moment}.".encode() + content
+    # what UTF-8 cannot say was not signed either: it fits no signature
+    content = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
+    signed = f"{identity}.{moment}.".encode("utf-8", "surrogatepass") + content
     wanted = [hmac.new(key, signed, hashlib.sha256).digest() for key in keys]
     # each is compared, so that the time does not tell which one fits
     fits = [hmac.compare_digest(one, given) for given in _signatures(signatures) for one in wanted]

@@ -26,6 +26,7 @@ _NAMES = {
     "asynccontextmanager": "contextmanager",
     "asyncio": "time",
     "Awaitable": "",
+    "of_loop": "of_process",
 }
 _TEXTS = {
     "tocsin._async": "tocsin._sync",

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Mapping, Optional, Type
 
 from tocsin._async.transport import AsyncTransport, Call, Options
-from tocsin._settings import settings
+from tocsin._settings import Key, settings
 from tocsin._values import JSON, encoded, query_of
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ class AsyncClient:
         headers: Optional[Mapping[str, str]] = None,
         insecure: bool = False,
     ) -> None:
-        known = settings(url, api_key, profile, insecure=insecure)
+        key = Key(api_key) if api_key else None
+        del api_key  # a traceback with the values of variables masks it from here on
+        known = settings(url, key, profile, insecure=insecure)
         options = Options(timeout=timeout, tries=tries, headers=dict(headers or {}), verify=verify, proxy=proxy)
         self._transport = AsyncTransport(known, options)
 
@@ -115,6 +117,8 @@ class AsyncClient:
         return self.__dict__[name]
 
     def __repr__(self) -> str:
+        if "_transport" not in self.__dict__:  # what is shown of a client that its settings did not allow to be made
+            return f"{type(self).__name__}()"
         return f"{type(self).__name__}({self.url!r}, api_key={str(self._transport.settings.key or 'none')!r})"
 
     def with_options(

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any, AsyncIterator, Dict, FrozenSet, Generic, List, Optional, Sequence, Type, TypeVar, Union
 
 from tocsin import models
+from tocsin._answers import accepted
 from tocsin._async.pages import AsyncPages
 from tocsin._async.resource import decoded
 from tocsin._async.stream import OUTAGE, follow, is_passing
@@ -304,11 +305,11 @@ class AsyncStepHandle:
 
 def run_of(transport: AsyncTransport, answer: Any) -> AsyncRunHandle:
     """The handle of a run that was accepted."""
-    data = answer.body.get("data", answer.body)
-    return AsyncRunHandle(transport, data["execution_id"], data)
+    known = accepted(answer)
+    return AsyncRunHandle(transport, known["execution_id"], known)
 
 
 def execution_of(transport: AsyncTransport, answer: Any) -> AsyncExecutionHandle:
     """The handle of an execution that was accepted."""
-    data = answer.body.get("data", answer.body)
-    return AsyncExecutionHandle(transport, data["execution_id"], data)
+    known = accepted(answer)
+    return AsyncExecutionHandle(transport, known["execution_id"], known)

@@ -2,14 +2,14 @@
 
 In order of time ``send`` gives the call its idempotency key, sends it, looks at what came (``tocsin._retrying`` says
 whether it is sent again), and returns an answer or raises an error of ``tocsin.errors``. httpx is imported with the
-first client, not with the package. A process that was forked opens connections of its own.
+first client, not with the package. A process that was forked opens connections of its own, and so does another
+event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import ssl
 import uuid
 from contextlib import asynccontextmanager
@@ -19,13 +19,14 @@ from typing import Any, AsyncIterator, Mapping, NamedTuple, Optional, Type
 
 import httpx
 
-from tocsin._answers import Answer, error_of, read
-from tocsin._errors import CertificateRefused, ConnectionFailed, TimedOut
+from tocsin._answers import Answer, checked, error_of, read
+from tocsin._errors import CertificateRefused, ConnectionFailed, TimedOut, UnexpectedAnswer
 from tocsin._operation import Operation
 from tocsin._operations import OPERATIONS
+from tocsin._owned import Owned, of_loop
 from tocsin._retrying import Tries
-from tocsin._settings import Settings
-from tocsin._values import JSON, encoded, path_of, query_of
+from tocsin._settings import Settings, stays_here
+from tocsin._values import JSON, encoded, headers_of, path_of, query_of
 from tocsin._version import VERSION
 
 _CONNECT = 5.0
@@ -72,8 +73,7 @@ class AsyncTransport:
         self.settings = settings
         self.options = options
         self._shared = shared
-        self._http: Optional[httpx.AsyncClient] = None
-        self._owner = 0
+        self._http = Owned(self._opened, of_loop)
         #: whether the server has answered before
         self._known = False
 
@@ -83,30 +83,29 @@ class AsyncTransport:
 
     @property
     def http(self) -> httpx.AsyncClient:
-        """The connections of this process."""
-        if self._shared is not None:
-            return self._shared.http
-        if self._http is None or self._owner != os.getpid():
-            key = self.settings.key
+        """The connections of who asks: this process, or an event loop of it."""
+        return self._shared.http if self._shared is not None else self._http.get()
+
+    def _opened(self) -> httpx.AsyncClient:
+        url, key = self.settings
+        return httpx.AsyncClient(
+            base_url=url,
+            headers={"User-Agent": f"tocsin-python/{VERSION}"},
+            auth=_Bearer(key.reveal()) if key else None,
             # without TLS the certificates, which take 20 ms to read, are not needed
-            verify = self.options.verify if self.settings.url.startswith("https:") else False
-            self._http = httpx.AsyncClient(
-                base_url=self.settings.url,
-                headers={"User-Agent": f"tocsin-python/{VERSION}"},
-                auth=_Bearer(key.reveal()) if key else None,
-                verify=verify,
-                proxy=self.options.proxy,
-                limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
-                timeout=httpx.Timeout(self.options.timeout, connect=_CONNECT, pool=None),
-            )
-            self._owner = os.getpid()
-        return self._http
+            verify=self.options.verify if url.startswith("https:") else False,
+            proxy=self.options.proxy,
+            # a proxy of the environment is not on this machine, and would read the key
+            trust_env=not stays_here(url),
+            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
+            timeout=httpx.Timeout(self.options.timeout, connect=_CONNECT, pool=None),
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._http is not None and self._owner == os.getpid():
-            await self._http.aclose()
-        self._http = None
+        http = self._http.pop()
+        if http is not None:
+            await http.aclose()
 
     async def call(
         self,
@@ -136,7 +135,7 @@ class AsyncTransport:
         content = None if body is None else encoded(body)
         certain = _certain(operation, keyed=keyed, headers=sent)
         wait = float((query or {}).get("wait") or 0)
-        return await self.send(
+        answer = await self.send(
             Call(
                 operation.method,
                 path_of(operation.path, path or {}),
@@ -149,6 +148,7 @@ class AsyncTransport:
                 deadline=deadline,
             )
         )
+        return checked(f"{self.settings.url}{operation.path}", operation, answer, conditional="If-None-Match" in sent)
 
     async def send(self, call: Call) -> Answer:
         """Send a call until it is answered or must not be sent again.
@@ -156,7 +156,9 @@ class AsyncTransport:
         Raises:
             ApiError: the server refuses it.
             ConnectionFailed: there is no answer.
+            UnexpectedAnswer: the answer is not one of a Tocsin server.
         """
+        call = call._replace(headers=headers_of({**self.options.headers, **call.headers}))
         tries = Tries(
             self.options.tries,
             repeatable=call.repeatable,
@@ -173,6 +175,8 @@ class AsyncTransport:
                 pause = None if _untrusted(error) else tries.lost(connected=not isinstance(error, _UNSENT))
                 if pause is None:
                     raise self._failed(error, call, tries.made) from error
+            except httpx.DecodingError as error:
+                raise UnexpectedAnswer(f"The answer of {self.settings.url}{call.path} is garbled: {error}") from error
             else:
                 self._answered(call, response, begun)
                 headers = {name.lower(): value for name, value in response.headers.items()}
@@ -185,16 +189,18 @@ class AsyncTransport:
             await asyncio.sleep(pause)
 
     async def _once(self, call: Call) -> httpx.Response:
-        read_for = self.options.timeout + call.wait
+        read_for, free_in = self.options.timeout + call.wait, None
         if call.deadline is not None:
-            read_for = min(read_for, max(1.0, call.deadline - monotonic() + 1.0))
+            left = call.deadline - monotonic()
+            # who waits until a moment does not wait longer for one of the connections
+            read_for, free_in = min(read_for, max(1.0, left + 1.0)), max(0.1, left)
         return await self.http.request(
             call.method,
             call.path,
             params=call.query or None,
-            headers={**self.options.headers, **call.headers},
+            headers=call.headers,
             content=call.content,
-            timeout=httpx.Timeout(read_for, connect=_CONNECT, pool=None),
+            timeout=httpx.Timeout(read_for, connect=_CONNECT, pool=free_in),
         )
 
     @asynccontextmanager
@@ -203,11 +209,12 @@ class AsyncTransport:
     ) -> AsyncIterator[httpx.Response]:
         """Open an answer that goes on; what is refused is raised, and nothing is sent again here."""
         begun = monotonic()
+        accepted = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         async with self.http.stream(
             "GET",
             path,
             params=query_of(query) or None,
-            headers={**self.options.headers, "Accept": "text/event-stream", "Cache-Control": "no-store", **headers},
+            headers=headers_of({**self.options.headers, **accepted, **headers}),
             timeout=httpx.Timeout(_SILENCE, connect=_CONNECT, pool=None),
         ) as response:
             self._answered(Call("GET", path), response, begun)

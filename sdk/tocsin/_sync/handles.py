@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any, Iterator, Dict, FrozenSet, Generic, List, Optional, Sequence, Type, TypeVar, Union
 
 from tocsin import models
+from tocsin._answers import accepted
 from tocsin._sync.pages import Pages
 from tocsin._sync.resource import decoded
 from tocsin._sync.stream import OUTAGE, follow, is_passing
@@ -305,11 +306,11 @@ class StepHandle:
 
 def run_of(transport: Transport, answer: Any) -> RunHandle:
     """The handle of a run that was accepted."""
-    data = answer.body.get("data", answer.body)
-    return RunHandle(transport, data["execution_id"], data)
+    known = accepted(answer)
+    return RunHandle(transport, known["execution_id"], known)
 
 
 def execution_of(transport: Transport, answer: Any) -> ExecutionHandle:
     """The handle of an execution that was accepted."""
-    data = answer.body.get("data", answer.body)
-    return ExecutionHandle(transport, data["execution_id"], data)
+    known = accepted(answer)
+    return ExecutionHandle(transport, known["execution_id"], known)

@@ -51,6 +51,8 @@ def follow(
             if not opened or monotonic() - heard > OUTAGE:
                 raise
             time.sleep(min(refusal.retry_after or 0.0, OUTAGE))
+        except httpx.DecodingError as error:
+            raise UnexpectedAnswer(f"GET {path}: the stream is garbled: {error}") from error
         except httpx.TransportError as error:
             if monotonic() - heard > OUTAGE or not (opened or transport.known):
                 raise ConnectionFailed(f"GET {path}: the stream is cut off: {error or type(error).__name__}") from error
@@ -68,7 +70,10 @@ def _read(response: httpx.Response, place: Dict[str, str]) -> Iterator[Message]:
         place["id"] = block.id or place["id"]
         if not block.data:
             continue
-        data = json.loads(block.data)
+        try:
+            data = json.loads(block.data)
+        except (ValueError, RecursionError):
+            raise UnexpectedAnswer(f"{response.request.url} sends a block that is not JSON") from None
         known = {"type": block.event, **data} if isinstance(data, dict) else {"type": block.event, "value": data}
         yield Message.from_dict(known)
 
