@@ -47,7 +47,7 @@ class TocsinError(Exception):
 
 
 def _again(kind: Type[TocsinError], arguments: Tuple[Any, ...], members: Dict[str, Any]) -> TocsinError:
-    """An error as it was, on its way between processes; it is not made anew of what its class takes."""
+    """An error as it was, on its way between processes; its class is not called again."""
     error = kind.__new__(kind, *arguments)
     error.__dict__.update(members)
     return error

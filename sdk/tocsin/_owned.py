@@ -44,12 +44,12 @@ class Owned(Generic[Thing]):
 
 
 def of_process() -> Owner:
-    """This process."""
+    """The process."""
     return os.getpid(), None
 
 
 def of_loop() -> Owner:
-    """This process and the event loop that runs in this thread."""
+    """The process, and the event loop that runs in this thread."""
     return os.getpid(), sys.modules["asyncio"].get_running_loop()
 
 

@@ -1,9 +1,10 @@
 """Where the server is, and with which key: the first of these that says so.
 
 1. the arguments of the client, of which one may name a profile; 2. ``TOCSIN_URL`` and ``TOCSIN_API_KEY``; 3. the
-profile named by ``TOCSIN_PROFILE``; 4. the default profile of ``~/.config/tocsin/config.toml``; 5. a checkout that runs in this folder
-or one above it. Address and key of the environment, a profile or a checkout belong together: a key is never sent to an
-address that it was not given for. Keys are held as ``Key``, so that a traceback with the values of variables masks them.
+profile named by ``TOCSIN_PROFILE``; 4. the default profile of ``~/.config/tocsin/config.toml``; 5. a checkout that runs
+in this folder or one above it. Address and key of the environment, a profile or a checkout belong together: a key is
+never sent to an address that it was not given for. Keys are held as ``Key``, so that a traceback with the values of
+variables masks them.
 """
 
 from __future__ import annotations
