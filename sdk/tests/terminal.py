@@ -70,6 +70,11 @@ def shell(server, *words, given=None, **environment):
     )
 
 
+def _heeds_ctrl_c():
+    """Let Ctrl-C count: what a shell starts in the background ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def on_terminal(server, *words, columns=80, strike=None, key=KEY):
     """The command line on a terminal; returns the exit code and what it has drawn."""
     import fcntl
@@ -87,6 +92,7 @@ def on_terminal(server, *words, columns=80, strike=None, key=KEY):
         stderr=theirs,
         env={**known, "TOCSIN_URL": server.url, "TOCSIN_API_KEY": key},
         start_new_session=True,
+        preexec_fn=_heeds_ctrl_c,  # noqa: PLW1509 - it sets one signal
     )
     os.close(theirs)
     drawn = b""

@@ -81,7 +81,7 @@ _VALUES = {
     "caller_id": "key",
     "event_id": "none",
 }
-_ACCEPTED = (200, 201, 202, 204, 400, 403, 404, 409, 422)
+_ACCEPTED = (200, 201, 202, 204, 400, 403, 404, 409, 415, 422)
 
 
 @pytest.fixture(autouse=True)
@@ -230,6 +230,9 @@ def _addresses(door: Door, path: str) -> Iterator[str]:
         "tenant": ["none"],
         "provider": ["none"],
         "version": ["1.0.0"],
+        "bundle_name": ["none"],
+        "bundle_version": ["1.0.0"],
+        "secret_name": ["NONE"],
     }
     for name, where in (("execution_id", "actions"), ("run_id", "playbooks")):
         if f"{{{name}}}" in path:

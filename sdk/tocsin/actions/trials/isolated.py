@@ -86,9 +86,9 @@ def _command(file: Path, folder: Path) -> list[str]:
     (folder / "tocsin" / "actions").mkdir(parents=True)
     (folder / "tocsin" / "__init__.py").touch()
     words = [program, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
-    for path in (*_SYSTEM, *_interpreter()):
-        words += ["--ro-bind-try", path, path]
     words += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/tmp"]  # noqa: S108 - its own /tmp
+    for path in (*_SYSTEM, *_interpreter()):  # behind /tmp, in which the interpreter may be
+        words += ["--ro-bind-try", path, path]
     words += ["--ro-bind", str(folder), "/job/sdk", "--ro-bind", str(_PACKAGE), "/job/sdk/tocsin/actions"]
     words += ["--ro-bind", str(file.parent), "/job/bundle/actions"]
     if (file.parent.parent / "vendor").is_dir() and (file.parent.parent / "bundle.toml").is_file():

@@ -47,7 +47,10 @@ class Lines(Nothing):
         click.echo("  ".join(word for word in words if word))
 
     def changed(self, messages: Sequence[Any], state: Any) -> None:
-        """Write a line for each change that is new."""
+        """Write a line for each change that is new; without messages for what the state has and no message told."""
+        if not messages:
+            self._catch_up(state.to_dict())
+            return
         steps = {one.get("step_id"): one for one in state.to_dict().get("steps") or ()}
         for message in messages:
             one = message.to_dict()
@@ -57,6 +60,13 @@ class Lines(Nothing):
                 click.echo(f"{one.get('skipped')} changes were missed")
             elif one.get("type") in ("run_changed", "execution_changed"):
                 self._line("", str(one.get("status")), one)
+
+    def _catch_up(self, state: Any) -> None:
+        known = [step for step in state.get("steps") or () if step.get("status") not in (None, "pending", "skipped")]
+        for step in known:
+            place, status = str(step.get("step_id")), str(step["status"])
+            moment = step.get("completed_at") or step.get("started_at")
+            self._step({"step": place, "status": status, "timestamp": moment}, step, str(state.get("execution_id")))
 
     def _step(self, one: Any, step: Any, run: str) -> None:
         place = f"{one.get('step')}{'[' + str(one['iteration']) + ']' if one.get('iteration') else ''}"
