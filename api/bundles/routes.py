@@ -39,6 +39,7 @@ def _takes_zip(view: View) -> View:
     200,
     http_schemas.page_of(schemas.Bundle),
     example={"data": [examples.ITEM], "meta": http_examples.META},
+    headers=pages.LINK,
     words="One page of bundles, by name.",
 )
 def list_bundles(query: dict[str, Any]) -> Response:
@@ -154,6 +155,7 @@ def activate_bundle(given: dict[str, Any], bundle_name: str) -> Response:
     200,
     http_schemas.page_of(schemas.BundleVersion),
     example={"data": [examples.BRIEF], "meta": http_examples.META},
+    headers=pages.LINK,
     words="One page of versions, the newest first.",
     fails=(404,),
 )
