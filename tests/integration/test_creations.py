@@ -19,7 +19,7 @@ from tests.support.waiting import at_once
 
 pytestmark = pytest.mark.on_both
 
-#: replays are made once by their records, by whatever caller; versions of a bundle by their content
+#: replays are made once by their records, by whatever caller; versions of bundles by their content
 NEEDS_NO_KEY = {"replayRecord", "pushBundle"}
 _WINDOW = {"times": [{"start_time": "22:00", "end_time": "24:00"}]}
 #: kind → where it is created, the body, the member that another body has, and the event in the audit trail
