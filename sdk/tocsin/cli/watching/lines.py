@@ -47,7 +47,7 @@ class Lines(Nothing):
         click.echo("  ".join(word for word in words if word))
 
     def changed(self, messages: Sequence[Any], state: Any) -> None:
-        """Write a line for each change that is new; without messages for what the state has and no message told."""
+        """Write a line for each change that is new; without messages for what the state alone shows."""
         if not messages:
             self._catch_up(state.to_dict())
             return
