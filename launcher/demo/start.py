@@ -163,10 +163,21 @@ def links(terminal: Terminal, place: Installation, facts: Json) -> None:
             f"Demo      {facts['receiver']}/state  (the simulated systems: what is blocked, isolated, patched)"
         )
     curl = f'curl -H "Authorization: Bearer $(cat {key_file})"'
-    terminal.detail(f"Try it    {curl} {url}/api/playbooks")
+    for heading, words in _CLI:
+        terminal.detail(f"{heading:<10}.venv/bin/tocsin {words}")
+    terminal.detail(f"HTTP      {curl} {url}/api/playbooks")
     for heading, path, body in _commands():
         command = f"{curl} -H \"Content-Type: application/json\" -d '{json.dumps(body)}' {url}{path}"
         terminal.detail(f"{heading:<10}{command}")
+
+
+#: what to enter first, at the command line
+_CLI = (
+    ("Try it", "run pb-critical-vuln-response --target web-02 --watch"),
+    ("", "trigger act-block-ip -p ip=203.0.113.50 --watch"),
+    ("", "bundles push examples/bundles/acme-firewall --dry-run"),
+    ("", "--help"),
+)
 
 
 def _dispatch(payload: Json) -> Json:
