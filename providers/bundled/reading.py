@@ -24,8 +24,6 @@ MOST_FUNCTIONS = 100
 #: faults that an answer names
 MOST_FAULTS = 100
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-#: levels of what a function says; a schema has a few
-_LEVELS = 40
 _KINDS: dict[str, type] = {"description": str, "type": str, "parameters": list, "output": dict}
 _MEMBERS = ("id", "description", "type", "parameters", "output", "timeout_seconds", "retry", "idempotent", "tags")
 
@@ -80,9 +78,7 @@ def _functions(files: Mapping[str, bytes]) -> tuple[list[Json], list[Fault]]:
     if len(functions) > MOST_FUNCTIONS:
         faults.append(Fault("actions/", None, f"there are more than {MOST_FUNCTIONS} actions"))
     known: set[str] = set()
-    for one in functions:
-        if text := _function_fault(one, known):
-            faults.append(Fault(*_place(one, files), text))
+    faults += [Fault(*_place(one, files), text) for one in functions if (text := _function_fault(one, known))]
     if not functions and not faults:
         faults.append(Fault("actions/", None, "has no action: mark a function with @action()"))
     kept = [{**{name: one.get(name) for name in _MEMBERS}, "place": list(_place(one, files))} for one in functions]
@@ -100,19 +96,11 @@ def _function_fault(one: Json, known: set[str]) -> str | None:
     wrong = [part for part, kind in _KINDS.items() if not isinstance(one.get(part), kind | None)]
     if wrong:
         return f"{name}: {wrong[0]} is of a type that it cannot have"
-    if not _is_within(one, _LEVELS):
-        return f"{name}: is nested more than {_LEVELS} levels deep"
     try:
         output_of(one)
     except ValueError as error:
         return f"{name}: {error}"
     return None
-
-
-def _is_within(value: Any, levels: int) -> bool:
-    """Whether a value of JSON has at most so many levels."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return not inner or (levels > 0 and all(_is_within(one, levels - 1) for one in inner))
 
 
 def _text(value: Any, most: int) -> str:

@@ -19,7 +19,7 @@ bundle_archives = sa.Table(
 def keep(db: Connection, digest: str, content: bytes) -> None:
     """Keep a content, unless it is kept already.
 
-    One that is there is locked: ``drop_unused`` of another workspace waits, and then sees the version that needs it.
+    One that is there is locked: ``drop_unused`` of another bundle waits, and then sees the version that needs it.
     """
     known = sa.select(bundle_archives.c.digest).where(bundle_archives.c.digest == digest).with_for_update()
     if db.execute(known).first() is None:

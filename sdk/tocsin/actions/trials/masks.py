@@ -33,7 +33,13 @@ class Masks:
     def __init__(self, secrets: Iterable[str]) -> None:
         forms: set[str] = set()
         for secret in filter(None, secrets):
-            forms |= {secret, html.escape(secret), html.escape(secret, quote=False), *_in_url(secret), *_in_json(secret)}
+            forms |= {
+                secret,
+                html.escape(secret),
+                html.escape(secret, quote=False),
+                *_in_url(secret),
+                *_in_json(secret),
+            }
             forms |= {*_in_base64(secret.encode()), secret.encode().hex()}
         longest_first = sorted(forms, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if forms else None
