@@ -98,10 +98,7 @@ class Conversation:
         return True
 
     def _make_calls(self) -> None:
-        while (request := self._calls.get()) is not None:
-            self._taken.wait()
-            if self.over:
-                return
+        while (request := self._calls.get()) is not None and self._in_turn():
             try:
                 answer: Json = {"response": self._send(request)}
             except HttpFailed as failed:
@@ -118,6 +115,11 @@ class Conversation:
             self._answers.put(json.dumps(answer).encode() + b"\n")
             with contextlib.suppress(OSError):
                 os.write(self._wake, b".")
+
+    def _in_turn(self) -> bool:
+        """Wait until the answer before is on its way; whether a call may still be made."""
+        self._taken.wait()
+        return not self.over
 
     def cancel(self) -> bool:
         """Tell the runner that the execution is over; whether it has had its time to end by itself."""
