@@ -20,7 +20,7 @@ _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # the escape itself, not a backsl
 _TEXTS = (ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Network, ipaddress.IPv6Network)
 
 
-#: levels of an output; whoever reads it goes down level by level
+#: levels of an output: redacting it and answering with it go down one by one
 LEVELS = 100
 
 
@@ -44,7 +44,7 @@ def output_of(value: Any) -> dict[str, Any]:
 
 
 def is_within(value: Any, levels: int) -> bool:
-    """Whether a value of JSON is nested in at most so many levels."""
+    """Whether a value of JSON has at most this many levels."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return not inner or (levels > 0 and all(is_within(one, levels - 1) for one in inner))
 
