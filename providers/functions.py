@@ -59,7 +59,12 @@ def invoke(handler: Handler, given: Mapping[str, Any], context: Context) -> Json
 def failure(error: ActionError) -> ProviderError:
     """The error of an executor for that of a function."""
     again: dict[str, Any] = {"retryable": error.retryable, "retry_after": error.retry_after, "unknown": error.unknown}
-    return ProviderError(error.code, error.message, **again)
+    return ProviderError(error.code, _storable(error.message), **again)
+
+
+def _storable(message: str) -> str:
+    """A message without what no answer and no database can hold: halves of surrogate pairs, and NUL."""
+    return message.encode(errors="replace").decode().replace("\0", "\ufffd")
 
 
 def _is_the_workers(error: BaseException) -> bool:

@@ -161,7 +161,7 @@ def _perform_inside(call: Call, handler: functions.Handler) -> Json:
         readonly=readonly,
     )
     script.record(call, finished, {"interpreter": "python", "handler": handler.name})
-    return running.output(finished, last)
+    return running.output(finished, last, call.shown)
 
 
 def _files(known: Library) -> dict[str, bytes]:

@@ -25,8 +25,8 @@ from providers.sandbox.watch import OUTPUT_BYTES
 _CALL_BYTES = 4 * 1024 * 1024
 #: bytes of all lines that ask for calls
 _CALLS_BYTES = 64 * 1024 * 1024
-#: calls that wait for the one before; the runner asks for one at a time
-_WAITING = 8
+#: calls that wait for the one before; the runner asks for one at a time, when it has read the answer before
+_WAITING = 1
 #: seconds within which a call that is under way is given up at the end
 _PATIENCE = 5.0
 #: seconds that a function has to end by itself once its execution is cancelled
@@ -49,6 +49,9 @@ class Conversation:
         self._spoken = self._asked = 0
         self._calls: queue.Queue[Any] = queue.Queue(_WAITING)
         self._answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        #: whether the answer before is on its way to the runner: one that does not read keeps no answers here
+        self._taken = threading.Event()
+        self._taken.set()
         self._caller: threading.Thread | None = None
         self._cancelled_at: float | None = None
         self.wakes, self._wake = os.pipe()
@@ -56,8 +59,9 @@ class Conversation:
     def hear(self, data: bytes) -> bool:
         """Take what the runner has written; False when it is too much."""
         self._begun += data
-        *lines, rest = bytes(self._begun).split(b"\n") if b"\n" in data else [bytes(self._begun)]
-        if lines:
+        lines: list[bytes] = []
+        if b"\n" in data:  # else nothing is copied: code may write byte by byte
+            *lines, rest = bytes(self._begun).split(b"\n")
             self._begun = bytearray(rest)
         return len(self._begun) <= _CALL_BYTES and all(map(self._take, lines))
 
@@ -69,7 +73,7 @@ class Conversation:
             message = None
         if isinstance(message, dict) and "call" in message:
             return self._ask(message["call"], len(line))
-        self._spoken += len(line)
+        self._spoken += len(line) + 1  # an empty line is a line
         if self._spoken > OUTPUT_BYTES:
             return False
         if isinstance(message, dict) and {"output", "error", "functions"} & message.keys():
@@ -94,7 +98,7 @@ class Conversation:
         return True
 
     def _make_calls(self) -> None:
-        while (request := self._calls.get()) is not None:
+        while (request := self._calls.get()) is not None and self._in_turn():
             try:
                 answer: Json = {"response": self._send(request)}
             except HttpFailed as failed:
@@ -107,9 +111,15 @@ class Conversation:
                 answer = {"failed": {"code": "internal_error", "message": broke}}
             if self.over:
                 return
+            self._taken.clear()
             self._answers.put(json.dumps(answer).encode() + b"\n")
             with contextlib.suppress(OSError):
                 os.write(self._wake, b".")
+
+    def _in_turn(self) -> bool:
+        """Wait until the answer before is on its way; whether a call may still be made."""
+        self._taken.wait()
+        return not self.over
 
     def cancel(self) -> bool:
         """Tell the runner that the execution is over; whether it has had its time to end by itself."""
@@ -126,11 +136,13 @@ class Conversation:
         with contextlib.suppress(queue.Empty):
             while True:
                 pieces.append(self._answers.get_nowait())
+        self._taken.set()
         return b"".join(pieces)
 
     def close(self, stderr: bytes) -> None:
         """End it; ``stderr`` is what the runner has written there."""
         self.over = True
+        self._taken.set()
         if self._caller is not None:
             with contextlib.suppress(queue.Full):
                 self._calls.put_nowait(None)

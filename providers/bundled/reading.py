@@ -12,6 +12,7 @@ from typing import Any
 from tocsin.actions.bundles import archive
 from tocsin.actions.bundles.manifest import FILE, Manifest, runs_on
 from tocsin.actions.files import Fault
+from tocsin.actions.outputs import output_of
 
 from config.types import Json
 from providers.base import ProviderError
@@ -23,6 +24,7 @@ MOST_FUNCTIONS = 100
 #: faults that an answer names
 MOST_FAULTS = 100
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_KINDS: dict[str, type] = {"description": str, "type": str, "parameters": list, "output": dict}
 _MEMBERS = ("id", "description", "type", "parameters", "output", "timeout_seconds", "retry", "idempotent", "tags")
 
 
@@ -71,18 +73,39 @@ def _functions(files: Mapping[str, bytes]) -> tuple[list[Json], list[Fault]]:
         last = error.details.get("stderr")
         why = f"{error.message}: {last}" if last else error.message
         return [], [Fault("actions/", None, f"importing the files did not come to an end: {why}")]
-    faults = [Fault(str(file)[:250], _line(line), str(text)[:1000]) for file, line, text in _triples(said["faults"])]
+    faults = [Fault(_text(file, 250), _line(line), _text(text, 1000)) for file, line, text in _triples(said["faults"])]
     functions = [one for one in said["functions"][: MOST_FUNCTIONS + 1] if isinstance(one, dict)]
     if len(functions) > MOST_FUNCTIONS:
         faults.append(Fault("actions/", None, f"there are more than {MOST_FUNCTIONS} actions"))
-    for one in functions:
-        if not (isinstance(one.get("id"), str) and _ID.fullmatch(one["id"])):
-            text = f"{str(one.get('id'))[:64]!r} is no name of an action: letters, digits, _ . and -"
-            faults.append(Fault(*_place(one), text))
+    known: set[str] = set()
+    faults += [Fault(*_place(one, files), text) for one in functions if (text := _function_fault(one, known))]
     if not functions and not faults:
         faults.append(Fault("actions/", None, "has no action: mark a function with @action()"))
-    kept = [{**{name: one.get(name) for name in _MEMBERS}, "place": list(_place(one))} for one in functions]
+    kept = [{**{name: one.get(name) for name in _MEMBERS}, "place": list(_place(one, files))} for one in functions]
     return kept, faults
+
+
+def _function_fault(one: Json, known: set[str]) -> str | None:
+    """Why what a function says of itself is not taken, or None; what it is worth as an action is checked later."""
+    name = one.get("id")
+    if not (isinstance(name, str) and _ID.fullmatch(name)):
+        return f"{_text(name, 64)!r} is no name of an action: letters, digits, _ . and -"
+    if name in known:
+        return f"{name} is there twice"
+    known.add(name)
+    wrong = [part for part, kind in _KINDS.items() if not isinstance(one.get(part), kind | None)]
+    if wrong:
+        return f"{name}: {wrong[0]} is of a type that it cannot have"
+    try:
+        output_of(one)
+    except ValueError as error:
+        return f"{name}: {error}"
+    return None
+
+
+def _text(value: Any, most: int) -> str:
+    """A text that an answer can hold, of what came out of the sandbox."""
+    return value[:most].encode(errors="replace").decode() if isinstance(value, str) else type(value).__name__
 
 
 def _triples(found: list[Any]) -> list[list[Any]]:
@@ -93,9 +116,9 @@ def _line(value: Any) -> int | None:
     return value if isinstance(value, int) and 0 < value < 10**6 else None
 
 
-def _place(function: Mapping[str, Any]) -> tuple[str, int | None]:
+def _place(function: Mapping[str, Any], files: Mapping[str, bytes]) -> tuple[str, int | None]:
     """Where a function says that it stands."""
     place = function.get("place")
-    if isinstance(place, list) and len(place) == 2 and isinstance(place[0], str):  # noqa: PLR2004 - file and line
-        return place[0][:250], _line(place[1])
+    if isinstance(place, list) and len(place) == 2 and isinstance(place[0], str) and place[0] in files:  # noqa: PLR2004
+        return place[0], _line(place[1])
     return "actions/", None

@@ -27,6 +27,8 @@ from providers.egress.client import METHODS, Request, Response
 
 #: calls of one attempt
 MOST_CALLS = 1000
+#: characters of secrets that are filled into a call: a short body could ask for a large secret again and again
+_MOST_FILLED = 1 << 20
 #: a call that ends this close to the execution's end was ended by it, seconds
 _LAST_MOMENT = 0.1
 _READING = frozenset({"GET", "HEAD"})
@@ -46,7 +48,7 @@ class Outgoing:
         self._hosts = None if bundle is None else bundle.hosts
         self._bundle = bundle or Bundle(name="", version="", digest="", files={})
         self._nonce = nonce
-        self._made = self._changing = 0
+        self._made = self._changing = self._filled = 0
         known = self._bundle.secrets.items()
         self._masks = Masks(value for name, value in known if name not in self._bundle.revealed)
 
@@ -60,12 +62,14 @@ class Outgoing:
         self._made += 1
         if self._made > MOST_CALLS:
             raise HttpFailed("too_many_calls", f"an execution makes at most {MOST_CALLS} calls")
-        checked = _checked(asked)
+        checked, self._filled = _checked(asked), 0
         try:
             filled, used = fill(checked, self._nonce, self._value_of) if self._nonce else (checked, set[str]())
             request = self._request(filled, used)
         except RecursionError:
             raise HttpFailed("bad_request", "the body is nested too deeply") from None
+        except UnicodeEncodeError:
+            raise HttpFailed("bad_request", "a text of the call holds half of a surrogate pair") from None
         except ProviderError as error:
             raise _failed(error) from error
         return self._answered(self._sent(request, asked.get("timeout")))
@@ -76,11 +80,16 @@ class Outgoing:
         if name not in self._bundle.secrets:
             path = f"PUT /api/bundles/{self._bundle.name}/secrets/{name}"
             raise HttpFailed("secret_missing", f"the secret {name} has no value: {path} sets it")
-        return MASK if self._call.mode == Mode.SANDBOX else self._bundle.secrets[name]
+        value = MASK if self._call.mode == Mode.SANDBOX else self._bundle.secrets[name]
+        self._filled += len(value)
+        if self._filled > _MOST_FILLED:
+            raise HttpFailed("bad_request", f"the secrets in the call have more than {_MOST_FILLED >> 20} MiB together")
+        return value
 
     def _request(self, filled: Json, used: set[str]) -> Request:
         query = urlencode([tuple(pair) for pair in filled.get("params", [])])
-        url = filled["url"] + (("&" if "?" in filled["url"] else "?") + query if query else "")
+        url = filled["url"].partition("#")[0]  # behind a fragment, which is never sent, the query would be lost
+        url += ("&" if "?" in url else "?") + query if query else ""
         found = addresses.parse(url)
         if self._hosts is not None and not is_listed(self._hosts, found.scheme, found.host, found.port):
             listed = ", ".join(self._hosts) or "none"
@@ -126,14 +135,12 @@ class Outgoing:
             raise _failed(error, self._masks) from error
 
     def _answered(self, response: Response) -> Json:
-        headers = [[name, self._masks.text(value)] for name, value in response.headers.items()]
+        headers = [[self._masks.text(name), self._masks.text(value)] for name, value in response.headers.items()]
         return {"status": response.status, "headers": headers, **packed(self._masked(response.body))}
 
     def _masked(self, body: bytes) -> bytes:
-        try:
-            return self._masks.text(body.decode()).encode()
-        except UnicodeDecodeError:
-            return self._masks.text(body.decode("latin-1")).encode("latin-1")
+        # what is no UTF-8 stays as it is, and a secret is found next to it
+        return self._masks.text(body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
 
 def _failed(error: ProviderError, masks: Masks | None = None) -> HttpFailed:

@@ -73,7 +73,7 @@ def perform(call: Call) -> Json:
     }
     finished, last = _run(job, bundle.files, lambda asking: Outgoing(asking, bundle, nonce).send, call)
     script.record(call, finished, {"interpreter": "python", "bundle": bundle.name, "handler": call.config["handler"]})
-    return output(finished, last)
+    return output(finished, last, call.shown)
 
 
 def plan(call: Call) -> Json:
@@ -208,28 +208,31 @@ def _authors() -> dict[str, bytes]:
     return {_SDK: written.getvalue()}
 
 
-def output(finished: FinishedProcess, last: Json | None) -> Json:
+def output(finished: FinishedProcess, last: Json | None, shown: Callable[[str], str]) -> Json:
     """The output of a function, or what it has failed with."""
     if finished.ended != "exit" or last is None:
         script.raise_for(finished)
         raise ProviderError("handler_failed", "the function ended the process without returning")
     if "error" in last:
-        raise _error(last["error"])
+        raise _error(last["error"], shown)
     try:
         return output_of(last.get("output"))
     except ValueError as error:
         raise ProviderError("bad_output", f"what the function returned is not JSON: {error}") from error
 
 
-def _error(said: Any) -> ProviderError:
-    """The error of a function; code inside may have written anything in its place."""
+def _error(said: Any, shown: Callable[[str], str]) -> ProviderError:
+    """The error of a function; code inside may have written anything in its place.
+
+    Secrets are masked before a long message is cut: the beginning of one would not be known for it.
+    """
     about = said if isinstance(said, dict) else {}
-    after, code = about.get("retry_after"), about.get("code")
+    after, code, message = about.get("retry_after"), about.get("code"), about.get("message")
     fits = isinstance(after, int | float) and not isinstance(after, bool) and 0 <= after <= _LONGEST_PAUSE
     return failure(
         ActionError(
-            code if code in _CODES else "handler_failed",
-            str(about.get("message", ""))[:_MESSAGE],
+            code if isinstance(code, str) and code in _CODES else "handler_failed",
+            shown(message)[:_MESSAGE] if isinstance(message, str) else "",
             retryable=about.get("retryable") is True,
             retry_after=float(str(after)) if fits else None,
             unknown=about.get("unknown") is True,

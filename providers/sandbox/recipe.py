@@ -193,6 +193,6 @@ def limited(argv: list[str], timeout: float) -> list[str]:
     They are set inside because the number of processes is then counted for this sandbox alone; set outside, it would
     count everything that the worker's account runs.
     """
-    limits = {"nproc": PROCESSES, "nofile": 48, "as": 512 << 20, "cpu": int(timeout) + 1, "fsize": 4 << 20, "core": 0}
+    limits = {"nproc": PROCESSES, "nofile": 48, "as": 512 << 20, "cpu": int(timeout) + 2, "fsize": 4 << 20, "core": 0}
     limits |= {"memlock": 64 << 10, "sigpending": 256}
     return ["/usr/bin/prlimit", *(f"--{name}={value}" for name, value in limits.items()), "--", *argv]

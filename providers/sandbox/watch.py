@@ -63,6 +63,7 @@ class _Pipes:
         self, process: subprocess.Popen[bytes], status: int, stdin: bytes, conversation: Conversation | None
     ) -> None:
         self._conversation = conversation
+        self._deaf = False
         self.kept = {"stdout": bytearray(), "stderr": bytearray(), "status": bytearray()}
         self.overflow = False
         self._stdin = memoryview(stdin)
@@ -108,13 +109,22 @@ class _Pipes:
             self._selector.unregister(fd)
             if self._conversation is None:
                 self._input.close()
+            elif self._deaf:
+                self._selector.register(self._conversation.wakes, selectors.EVENT_READ, "wakes")
+                self._deaf = False
 
     def _listen(self) -> None:
-        """Add what the other end says to the program's input."""
+        """Take what the other end says as the program's input, once the program has read what came before.
+
+        Else a program that never reads would have everything kept for it here.
+        """
         assert self._conversation is not None
-        waiting = bool(self._stdin)
-        self._stdin = memoryview(bytes(self._stdin) + self._conversation.said())
-        if self._stdin and not waiting:
+        if self._stdin:
+            self._selector.unregister(self._conversation.wakes)
+            self._deaf = True
+            return
+        self._stdin = memoryview(self._conversation.said())
+        if self._stdin:
             self._selector.register(self._input.fileno(), selectors.EVENT_WRITE, "stdin")
 
     def _take(self, fd: int, name: str) -> None:

@@ -17,8 +17,11 @@ bundle_archives = sa.Table(
 
 
 def keep(db: Connection, digest: str, content: bytes) -> None:
-    """Keep a content, unless it is kept already."""
-    known = sa.select(bundle_archives.c.digest).where(bundle_archives.c.digest == digest)
+    """Keep a content, unless it is kept already.
+
+    One that is there is locked: ``drop_unused`` of another bundle waits, and then sees the version that needs it.
+    """
+    known = sa.select(bundle_archives.c.digest).where(bundle_archives.c.digest == digest).with_for_update()
     if db.execute(known).first() is None:
         db.execute(sa.insert(bundle_archives).values(digest=digest, content=content))
 
@@ -32,4 +35,8 @@ def read(db: Connection, digest: str) -> bytes | None:
 def drop_unused(db: Connection) -> None:
     """Remove what no version has any more."""
     used = sa.select(bundle_versions.c.digest)
-    db.execute(sa.delete(bundle_archives).where(bundle_archives.c.digest.not_in(used)))
+    unused = bundle_archives.c.digest.not_in(used)
+    found = db.execute(sa.select(bundle_archives.c.digest).where(unused).order_by("digest").with_for_update())
+    digests = [row.digest for row in found]
+    if digests:  # a statement of its own sees what was committed while this one waited for the locks
+        db.execute(sa.delete(bundle_archives).where(bundle_archives.c.digest.in_(digests), unused))

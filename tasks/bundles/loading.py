@@ -82,13 +82,15 @@ def _read(folder: Path) -> dict[str, bytes]:
     """The files of a folder; none where it cannot be read. Links are not followed."""
     files: dict[str, bytes] = {}
     room = archive.MOST_UNPACKED
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, UnicodeError):  # a name that is no text is none of a bundle's
         for parent, _, names in os.walk(folder):
             for name in names:
                 path = Path(parent, name)
                 if path.is_symlink() or not path.is_file() or path.stat().st_size > room:
                     return {}
-                files[path.relative_to(folder).as_posix()] = content = path.read_bytes()
+                name_inside = path.relative_to(folder).as_posix()
+                name_inside.encode()
+                files[name_inside] = content = path.read_bytes()
                 room -= len(content)
         return files
     return {}

@@ -86,10 +86,9 @@ def _read(caller: Caller, content: bytes) -> Version:
     Raises:
         InvalidBundle, NotAnArchive, NoSandbox.
     """
-    try:
-        found = pool.run(_read_aside, content)
-    except ProviderError as error:
-        raise NoSandbox(error.message) from error
+    found = pool.run(_read_aside, content)
+    if isinstance(found, str):
+        raise NoSandbox(found)
     faults = [Fault(*fault) for fault in found["faults"]]
     if not faults:
         manifest = found["manifest"]
@@ -108,11 +107,17 @@ def _read(caller: Caller, content: bytes) -> Version:
     )
 
 
-def _read_aside(content: bytes) -> Json:
-    """What is in an archive; called in the helper process, so that the web's own loads none of what that takes."""
+def _read_aside(content: bytes) -> Json | str:
+    """What is in an archive, or why it cannot be read here.
+
+    It is called in the helper process, so that the web's own loads none of what that takes.
+    """
     from providers.bundled import reading
 
-    return reading.read(content)
+    try:
+        return reading.read(content)
+    except ProviderError as error:  # it does not come through the pipe of the helper process
+        return error.message
 
 
 def _refuse_other(known: Version | None, version: Version) -> None:

@@ -43,10 +43,10 @@ class Product:
     def __init__(self, stack: Stack, calls: Receiver, name: str) -> None:
         self.http, self.calls, self.name = stack.api.http, calls, name
 
-    def push(self, version: str, more: str = "") -> None:
+    def push(self, version: str, more: str = "", wishes: str = "retry=3") -> None:
         """Push a version."""
         archive = bundle(
-            source(self.calls.url, more),
+            source(self.calls.url, more).replace("retry=3", wishes),
             name=self.name,
             version=version,
             hosts=(self.calls.host,),
@@ -116,6 +116,19 @@ def test_a_worker_that_dies_in_a_function_repeats_it_with_the_same_key(sqlite_st
     assert product.ended(execution)["status"] == "completed"
     keys = {call.headers["idempotency-key"] for call in calls.calls}
     assert (keys, len(calls.calls) >= 2) == ({execution}, True)
+
+
+def test_a_function_that_must_not_be_repeated_is_not(sqlite_stack: Stack, calls: Receiver) -> None:
+    """A worker that dies while the function is under way leaves a call that was made once, and says that it was."""
+    product = Product(sqlite_stack, calls, "once")
+    product.push("1.0.0", wishes="retry=3, idempotent=False")
+    execution = product.trigger(seconds=3)
+    eventually(lambda: calls.calls, 30, "the call arrives")
+    sqlite_stack.kill("scripts")
+    sqlite_stack.restart("scripts")
+    ended = product.ended(execution)
+    assert (ended["status"], ended["error"]["outcome_unknown"]) == ("failed", True), ended
+    assert len(calls.calls) == 1
 
 
 def test_a_cancel_ends_a_function(sqlite_stack: Stack, calls: Receiver) -> None:

@@ -13,26 +13,10 @@ import pytest
 from config.settings import settings
 from store.engine import db
 from store.engine.db import metadata
-from tasks.entrypoints import actions
 from tests.support.api import Door
-from tests.support.bundles import ECHO, HEAD, bundle, push, pushed
+from tests.support.bundles import ECHO, bundle, push
+from tests.support.hostile import CANARY, FREE, armed, carried_out
 from tests.support.receiving import Receiver, receiver
-
-CANARY = "c4nary-s3cret-that-must-not-leave"
-
-#: runs code that the trigger names, as the function or at import
-FREE = (
-    HEAD
-    + """
-import base64, ctypes, glob, mmap, multiprocessing, os, pathlib, signal, socket, subprocess, sys, threading, time
-
-@action(timeout=4)
-def attack(code: str, url: str = "", *, context: Context) -> dict:
-    space = {"context": context, "url": url, "found": {}}
-    exec(code, globals(), space)
-    return space["found"]
-"""
-)
 
 
 @pytest.fixture
@@ -50,20 +34,6 @@ def door(sqlite_database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setenv("CANARY_OF_THE_WORKER", CANARY)
     settings.cache_clear()
     return Door()
-
-
-def carried_out(door: Door, **parameters: Any) -> dict[str, Any]:
-    """An execution of the function ``attack``, as a worker ends it."""
-    execution = door.trigger("act-acme-attack", parameters=parameters)
-    actions.run.apply(args=[execution])
-    shown: dict[str, Any] = door.call("GET", f"/api/actions/executions/{execution}").json["data"]
-    return shown
-
-
-def armed(door: Door, *hosts: str, secrets: str = "TOKEN = {}") -> None:
-    """Push the bundle that runs any code, with a secret."""
-    pushed(door, bundle(FREE, hosts=hosts, secrets=secrets))
-    assert door.call("PUT", "/api/bundles/acme/secrets/TOKEN", json={"value": CANARY}).status_code == 204
 
 
 def is_well(door: Door) -> None:

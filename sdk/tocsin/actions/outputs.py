@@ -1,7 +1,7 @@
 """What a function returns, as an output: one JSON object.
 
 Dataclasses become objects, enums their values, times and addresses texts. What JSON or a database's JSON column cannot
-hold is refused: NaN, half of a surrogate pair, the character NUL.
+hold is refused: NaN, half of a surrogate pair, the character NUL, and what is nested too deeply.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # the escape itself, not a backsl
 _TEXTS = (ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Network, ipaddress.IPv6Network)
 
 
+#: levels of an output: redacting it and answering with it go down one by one
+LEVELS = 100
+
+
 def output_of(value: Any) -> dict[str, Any]:
     """An object as it is, any other value as ``{"result": value}``.
 
@@ -34,7 +38,15 @@ def output_of(value: Any) -> dict[str, Any]:
     if _NUL.search(text):
         raise ValueError("it holds a NUL character")
     known = json.loads(text)
+    if not is_within(known, LEVELS):
+        raise ValueError(f"it is nested more than {LEVELS} levels deep")
     return known if isinstance(known, dict) else {"result": known}
+
+
+def is_within(value: Any, levels: int) -> bool:
+    """Whether a value of JSON has at most this many levels."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return not inner or (levels > 0 and all(is_within(one, levels - 1) for one in inner))
 
 
 def output_in(line: str) -> dict[str, Any] | None:

@@ -11,9 +11,11 @@ import hashlib
 import io
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 
 from tocsin.actions.bundles.manifest import FILE, Manifest, parse
 from tocsin.actions.files import Fault
@@ -85,7 +87,7 @@ def unpack(content: bytes) -> tuple[dict[str, bytes], list[Fault]]:
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, EOFError) as error:
         raise NotAnArchive(str(error)) from error
     with archive:
-        entries = [entry for entry in entries if not (entry.is_dir() and not entry.file_size)]
+        entries = [entry for entry in entries if entry.file_size or not entry.filename.endswith("/")]
         if len(entries) > MOST_FILES:
             return {}, [Fault("", None, f"it has {len(entries)} files; {MOST_FILES} are the most")]
         return _read(archive, entries)
@@ -95,7 +97,7 @@ def _read(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> tuple[dic
     files: dict[str, bytes] = {}
     faults: list[Fault] = []
     seen: set[str] = set()
-    room = MOST_UNPACKED
+    room = _Room(MOST_UNPACKED)
     for entry in entries:
         name = entry.filename
         fault = _name_fault(name, entry, seen)
@@ -107,10 +109,9 @@ def _read(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> tuple[dic
             files[name] = _content(archive, entry, room)
         except _TooLargeError:
             return files, [*faults, Fault("", None, f"its files have more than {MOST_UNPACKED >> 20} MiB together")]
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError, struct.error) as error:
             faults.append(Fault(name, None, f"cannot be unpacked: {error}"))
             continue
-        room -= len(files[name])
         if native := native_fault(name, files[name]):
             faults.append(Fault(name, None, native))
     return files, faults
@@ -152,14 +153,29 @@ class _TooLargeError(Exception):
     """The files have too many bytes together."""
 
 
-def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, room: int) -> bytes:
+class _Room:
+    """The bytes that may still be unpacked; those of entries that turn out to be broken have been unpacked, too."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def take(self, size: int) -> None:
+        """Take some of it.
+
+        Raises:
+            _TooLargeError: there is less.
+        """
+        self._left -= size
+        if self._left < 0:
+            raise _TooLargeError
+
+
+def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, room: _Room) -> bytes:
     """The content of an entry, however large it says it is."""
-    pieces, size = [], 0
+    pieces = []
     with archive.open(entry) as file:
         while piece := file.read(_PIECE):
-            size += len(piece)
-            if size > room:
-                raise _TooLargeError
+            room.take(len(piece))
             pieces.append(piece)
     return b"".join(pieces)
 
@@ -180,7 +196,10 @@ def check(files: Files) -> tuple[Manifest | None, list[Fault]]:
     manifest, faults = parse(files[FILE])
     if not any(re.fullmatch(r"actions/[^/_][^/]*\.py", name) for name in files):
         faults.append(Fault("actions/", None, "has no file of actions (*.py)"))
+    known = {name.lower() for name in files}
     for name, content in files.items():
+        if any(parent.as_posix() in known for parent in PurePosixPath(name.lower()).parents):
+            faults.append(Fault(name, None, "lies in a folder that is a file, too"))
         if name.endswith(".py"):
             faults += _source_faults(name, content)
     return (None if faults else manifest), faults

@@ -75,7 +75,7 @@ def parse(content: bytes) -> tuple[Manifest | None, list[Fault]]:
     try:
         text = content.decode()
         found = _toml(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         line = re.search(r"line (\d+)", str(error))
         return None, [Fault(FILE, int(line[1]) if line else None, f"is no TOML: {error}")]
     faults = [Fault(FILE, _line(text, key), message) for key, message in _faults(found)]

@@ -7,6 +7,7 @@ headers, query parameters and members of JSON whose names say that they hold a c
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from collections.abc import Iterable
@@ -32,7 +33,13 @@ class Masks:
     def __init__(self, secrets: Iterable[str]) -> None:
         forms: set[str] = set()
         for secret in filter(None, secrets):
-            forms |= {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
+            forms |= {
+                secret,
+                html.escape(secret),
+                html.escape(secret, quote=False),
+                *_in_url(secret),
+                *_in_json(secret),
+            }
             forms |= {*_in_base64(secret.encode()), secret.encode().hex()}
         longest_first = sorted(forms, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if forms else None
@@ -65,6 +72,18 @@ class Masks:
         if "auth" in message:
             masked["auth"] = {key: self.text(one) if key == "user" else MASK for key, one in message["auth"].items()}
         return masked
+
+
+def _in_url(secret: str) -> set[str]:
+    """What a secret is in a URL; the digits of an escape may be small ones."""
+    forms = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    return forms | {re.sub("%..", lambda found: found[0].lower(), form) for form in forms}
+
+
+def _in_json(secret: str) -> set[str]:
+    """What a secret is in a text of JSON: with other characters escaped or not, and with slashes escaped or not."""
+    forms = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    return forms | {form.replace("/", "\\/") for form in forms}
 
 
 def _in_base64(secret: bytes) -> set[str]:
