@@ -36,7 +36,6 @@ MADE = {"models.py", "_operations.py", "errors.py"}
 SDK = [
     path
     for path in sorted((ROOT / "sdk").rglob("*.py"))
-    if "build" not in path.relative_to(ROOT).parts
     if not {"_sync", "tests", "build"} & set(path.parts) and path.name not in MADE
 ]
 SOURCES = [*(path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))), *SDK]
