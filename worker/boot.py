@@ -8,6 +8,7 @@ Stop: on TERM Celery waits for running work; what has not ended after ``TOCSIN_D
 """
 
 import os
+import resource
 import threading
 import time
 from typing import Any
@@ -24,6 +25,9 @@ from tasks.messages import flower_events
 from worker import panel, sandbox_notice
 from worker.forked.forks import end_with_parent
 from worker.heartbeat import Heartbeat
+
+#: open files that a worker wants to be allowed
+_OPEN_FILES = 16_384
 
 _heartbeats: dict[str, Heartbeat] = {}
 _notices: dict[str, sandbox_notice.Notice] = {}
@@ -56,7 +60,16 @@ def _configure_logs(**_: Any) -> None:
 
 def _warm_up(**_: Any) -> None:
     panel.restrict()
+    _allow_open_files()
     registry.load_all()  # the first execution must not pay for the imports
+
+
+def _allow_open_files() -> None:
+    """Raise the soft limit of open files: each file of a bundle that runs is one, besides the connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _follow(**_: Any) -> None:
