@@ -57,7 +57,17 @@ def get_provider_health() -> Response:
     OUTCOME,
     example=dispatch_schemas.EXECUTED,
     words="What became of it.",
-    fails=(404, 409, 422, *error_answers.OUTWARD, "id_in_use", "changed", "invalid_parameters", "overloaded"),
+    fails=(
+        404,
+        409,
+        422,
+        *error_answers.OUTWARD,
+        "id_in_use",
+        "id_reused",
+        "changed",
+        "invalid_parameters",
+        "overloaded",
+    ),
     takes_body=True,
 )
 @blueprint.also(202, OUTCOME, example=ACCEPTED, words="It is accepted and has not ended yet.", headers=OUTCOME_AT)

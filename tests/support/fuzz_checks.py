@@ -1,9 +1,11 @@
 """Additional checks of schemathesis, and what it leaves out."""
 
 import re
+import uuid
 from typing import Any
 
 import schemathesis
+from schemathesis.generation import GenerationMode
 
 #: operation → what may be wrong with a body that fits its schema. What no schema can say: that text is printable,
 #: that a template or a pattern can be read, what each executor needs, that parameters agree with themselves, that
@@ -63,7 +65,18 @@ def filter_case(context: Any, case: Any) -> bool:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    """Wait a second at most for an outcome: no worker is alive that would bring one."""
+    """Wait a second at most for an outcome: no worker is alive that would bring one.
+
+    Keys name one request each, so that no request is a copy of another; and tags, which name states that are not the
+    present one, are left out. What is wrong on purpose stays.
+    """
+    if case.meta is not None and case.meta.generation.mode == GenerationMode.POSITIVE:
+        given = {
+            name: value for name, value in (case.headers or {}).items() if name not in ("If-Match", "If-None-Match")
+        }
+        if "Idempotency-Key" in given:
+            given["Idempotency-Key"] = uuid.uuid4().hex
+        case.headers = given
     if "Prefer" in {one.name for one in case.operation.headers}:
         given = (case.headers or {}).get("Prefer")
         case.headers = {**(case.headers or {}), "Prefer": "wait=1" if given is None else f"wait=1, {given}"}
