@@ -51,6 +51,8 @@ def as_it_is(context: Any, value: Any) -> bytes:
     return str(value).encode()
 
 
+#: what a request can be named
+_KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 #: what names states of something
 _TAGS = re.compile(r'\*|(W/)?".*"', re.DOTALL)
 
@@ -79,7 +81,7 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     for name in ("If-Match", "If-None-Match"):
         if legal or _TAGS.fullmatch(str(given.get(name))):
             given.pop(name, None)
-    if legal and "Idempotency-Key" in given:
+    if "Idempotency-Key" in given and (legal or _KEY.fullmatch(str(given["Idempotency-Key"]))):
         given["Idempotency-Key"] = uuid.uuid4().hex
     case.headers = given
     if "Prefer" in {one.name for one in case.operation.headers}:
