@@ -169,3 +169,22 @@ def test_webhooks_are_verified(tocsin, tmp_path, monkeypatch):
     done = tocsin("webhooks", "verify", str(file), *headers, *secret)
     assert done.code == 6
     assert "no_match" in done.err
+
+
+def test_the_trail_is_verified_to_its_end(tocsin, server):
+    """Parts are asked for until the check is complete; a fault found in the last one counts, and ends with 6."""
+    part = {
+        "valid": True,
+        "complete": False,
+        "next_cursor": "c",
+        "records_checked": 5,
+        "seals_checked": 1,
+        "faults": [],
+    }
+    whole = {**part, "valid": False, "complete": True, "next_cursor": None, "records_checked": 9}
+    server.replies = [Reply(200, part), Reply(200, whole)]
+    done = tocsin("audit", "verify", "-o", "json")
+    assert (done.code, done.json["records_checked"]) == (6, 9)
+    assert query(server.requests[-1])["cursor"] == "c"
+    server.replies = [Reply(200, {**whole, "valid": True})]
+    assert tocsin("audit", "verify").code == 0

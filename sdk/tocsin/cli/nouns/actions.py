@@ -7,11 +7,11 @@ from typing import Any, Optional
 
 import click
 
+from tocsin.cli.local.trying import of_file, test
 from tocsin.cli.request import Request
 from tocsin.cli.root import noun
 from tocsin.cli.session import Session
 from tocsin.cli.starting import following_options, started, starting_options
-from tocsin.cli.trying import of_file, test
 from tocsin.cli.values import parameter_options, parameters_of
 from tocsin.cli.verb import Command, declare
 from tocsin.cli.writing import apply_command, validate_command

@@ -1,13 +1,13 @@
 """A key that was rotated keeps its secret of before for a while.
 
-Revision ID: 0037
+Revision ID: 0034
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0037"
-down_revision = "0035"
+revision = "0034"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 

@@ -5,7 +5,7 @@ triggers enters one index more, at its newest end; the other two hold what sched
 
 The indexes are built as in 0020, and the migration may be broken off anywhere and run again.
 
-Revision ID: 0035
+Revision ID: 0033
 """
 
 import time
@@ -15,7 +15,7 @@ from alembic import op
 
 from store.engine import rest
 
-revision = "0035"
+revision = "0033"
 down_revision = "0032"
 branch_labels = None
 depends_on = None

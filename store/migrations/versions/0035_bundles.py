@@ -1,13 +1,13 @@
 """Bundles of custom actions have tables: their versions, their bytes and their secrets.
 
-Revision ID: 0036
+Revision ID: 0035
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0036"
-down_revision = "0037"
+revision = "0035"
+down_revision = "0034"
 branch_labels = None
 depends_on = None
 
